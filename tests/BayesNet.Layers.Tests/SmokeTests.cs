@@ -1,0 +1,9 @@
+using Xunit;
+
+namespace BayesNet.Layers.Tests;
+
+public sealed class SmokeTests
+{
+    [Fact]
+    public void Runs() => Assert.Equal(2, 1 + 1);
+}
