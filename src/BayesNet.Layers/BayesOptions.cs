@@ -1,0 +1,33 @@
+using BayesNet.Estimators;
+using BayesNet.Posteriors;
+using BayesNet.Priors;
+
+namespace BayesNet.Layers;
+
+/// <summary>What makes a layer Bayesian: posterior, prior and estimator, each with a default. Immutable, and so shared freely between layers.</summary>
+public sealed record BayesOptions
+{
+    /// <summary>The options that a layer uses where none are given.</summary>
+    public static BayesOptions Default { get; } = new();
+
+    /// <summary>The posterior of the weight; independent Gaussian entries with initial standard deviation 0.01 by default.</summary>
+    public PosteriorSpecification Posterior { get; init; } = new MeanFieldGaussianSpecification();
+
+    /// <summary>The prior of the weight; N(0, 1) by default.</summary>
+    public PriorSpecification Prior { get; init; } = GaussianPrior.WithStdDev(1);
+
+    /// <summary>The posterior of the bias; null, the default, for that of the weight.</summary>
+    public PosteriorSpecification? BiasPosterior { get; init; }
+
+    /// <summary>The prior of the bias; null, the default, for that of the weight.</summary>
+    public PriorSpecification? BiasPrior { get; init; }
+
+    /// <summary>How the noise enters; local reparameterization by default.</summary>
+    public Estimator Estimator { get; init; } = Estimator.LocalReparameterization;
+
+    /// <summary>The seed of the layer's noise; null, the default, draws from libtorch's global generator.</summary>
+    public ulong? Seed { get; init; }
+
+    /// <summary>Draws a step of a Monte Carlo KL, where the posterior and prior have no closed form; 1 by default.</summary>
+    public int KlSamples { get; init; } = 1;
+}

@@ -1,0 +1,155 @@
+using BayesNet.Divergences;
+using BayesNet.Estimators;
+using BayesNet.Maps;
+using BayesNet.Posteriors;
+using BayesNet.Priors;
+using BayesNet.Runtime;
+using TorchSharp.Utils;
+using static TorchSharp.torch;
+
+namespace BayesNet.Layers;
+
+/// <summary>
+/// A layer with a posterior over its weights: an affine map, a posterior and a prior for weight and bias, and an estimator. The sealed
+/// classes derived from it choose the map and nothing else.
+/// </summary>
+/// <remarks>
+/// A forward pass draws noise in training and in evaluation mode alike; for the output at the posterior's mean ask by name:
+/// <c>model.WithEstimator(Estimator.MeanOnly)</c>. State dict: <c>weight.*</c> and <c>bias.*</c> as the posterior names its parameters,
+/// <c>weight_prior.*</c> and <c>bias_prior.*</c> where a prior holds tensors.
+/// </remarks>
+public abstract class BayesianLayer : nn.Module<Tensor, Tensor>, IBayesianModule
+{
+    [ComponentName(Name = "weight")]
+    private readonly Posterior _weight;
+
+    [ComponentName(Name = "bias")]
+    private readonly Posterior? _bias;
+
+    [ComponentName(Name = "weight_prior")]
+    private readonly Prior _weightPrior;
+
+    [ComponentName(Name = "bias_prior")]
+    private readonly Prior? _biasPrior;
+
+    private readonly int _klSamples;
+    private Estimator _estimator;
+
+    private protected BayesianLayer(string name, AffineMap map, bool hasBias, Device? device, ScalarType? dtype, BayesOptions? options)
+        : base(name)
+    {
+        options ??= BayesOptions.Default;
+        Map = map;
+        _klSamples = (int)Guard.AtLeastOne(options.KlSamples, nameof(options.KlSamples));
+        ScalarType type = Guard.FloatingPoint(dtype ?? get_default_dtype(), nameof(dtype));
+        Device where = device ?? get_default_device();
+
+        using (NewDisposeScope())
+        using (no_grad())
+        {
+            // The initial means are drawn as TorchSharp's own layers draw their weights: uniform within 1 / sqrt(fan-in).
+            double bound = 1 / Math.Sqrt(map.FanIn);
+            Tensor weight = empty(map.WeightShape.ToArray(), dtype: type, device: where).uniform_(-bound, bound);
+            _weight = options.Posterior.Create(weight);
+            _weightPrior = options.Prior.Create(weight);
+            if (hasBias)
+            {
+                Tensor bias = empty(map.OutputChannels, dtype: type, device: where).uniform_(-bound, bound);
+                _bias = (options.BiasPosterior ?? options.Posterior).Create(bias);
+                _biasPrior = (options.BiasPrior ?? options.Prior).Create(bias);
+            }
+        }
+
+        _estimator = options.Estimator;
+        _estimator.EnsureSupports(map, _weight, _bias);
+        Noise = new NoiseSource(options.Seed);
+        RegisterComponents();
+    }
+
+    /// <summary>What the layer computes from an input and a weight.</summary>
+    public AffineMap Map { get; }
+
+    /// <summary>The posterior of the weight.</summary>
+    public Posterior WeightPosterior => _weight;
+
+    /// <summary>The posterior of the bias, or null for a layer without one.</summary>
+    public Posterior? BiasPosterior => _bias;
+
+    /// <summary>The prior of the weight.</summary>
+    public Prior WeightPrior => _weightPrior;
+
+    /// <summary>The prior of the bias, or null for a layer without one.</summary>
+    public Prior? BiasPrior => _biasPrior;
+
+    /// <inheritdoc/>
+    public Estimator Estimator
+    {
+        get => _estimator;
+        set
+        {
+            ArgumentNullException.ThrowIfNull(value);
+            value.EnsureSupports(Map, _weight, _bias);
+            _estimator = value;
+        }
+    }
+
+    /// <inheritdoc/>
+    public NoiseSource Noise { get; }
+
+    /// <inheritdoc cref="NoiseSource.Seed"/>
+    public ulong? Seed
+    {
+        get => Noise.Seed;
+        set => Noise.Seed = value;
+    }
+
+    /// <inheritdoc/>
+    public string? WhyNot(Estimator estimator)
+    {
+        ArgumentNullException.ThrowIfNull(estimator);
+        return estimator.WhyNot(Map, _weight, _bias);
+    }
+
+    /// <inheritdoc/>
+    public Tensor KlDivergence()
+    {
+        using var scope = NewDisposeScope();
+        Tensor total = KlDivergences.Compute(_weight, _weightPrior, Noise, _klSamples);
+        if (_bias is not null)
+            total = total.add(KlDivergences.Compute(_bias, _biasPrior!, Noise, _klSamples), Scalars.One);
+        return total.MoveToOuterDisposeScope();
+    }
+
+    /// <summary>The layer's output with noise as the estimator draws it, fresh at every call.</summary>
+    /// <param name="input">As TorchSharp's twin takes it: with or without a batch dimension.</param>
+    /// <returns>The twin's output shape, differentiable in the input and in the posterior's parameters.</returns>
+    /// <exception cref="ArgumentException">The input's shape or type does not fit the layer.</exception>
+    public sealed override Tensor forward(Tensor input)
+    {
+        ArgumentNullException.ThrowIfNull(input);
+        bool batched = Map.IsBatched(input);
+        Tensor mean = _weight.Mean;
+        if (input.dtype != mean.dtype)
+        {
+            Guard.FloatingPoint(mean.dtype, "the layer's type");
+            throw new ArgumentException($"{GetName()} is {mean.dtype} and got an input of {input.dtype}; convert one of them with .to().", nameof(input));
+        }
+
+        if (batched)
+            return _estimator.Forward(Map, _weight, _bias, input, Noise);
+        using var scope = NewDisposeScope();
+        return _estimator.Forward(Map, _weight, _bias, input.unsqueeze(0), Noise).squeeze(0).MoveToOuterDisposeScope();
+    }
+
+    /// <summary>The layer's parts in one line.</summary>
+    public sealed override string ToString()
+        => $"{GetName()}({Map}, {_weight.GetName()}, prior {_weightPrior.GetName()}, {_estimator})";
+
+    /// <inheritdoc/>
+    protected override void Dispose(bool disposing)
+    {
+        if (disposing)
+            Noise.Dispose();
+        base.Dispose(disposing);
+    }
+}

@@ -1,0 +1,54 @@
+using BayesNet.Maps;
+using BayesNet.Posteriors;
+using static TorchSharp.torch;
+
+namespace BayesNet.Estimators;
+
+/// <summary>
+/// Where the noise of a Bayesian layer enters: once for the batch, once for each example, or at the outputs. Every estimator has the
+/// same expectation; they differ in the variance of the gradient, in cost, and in the joint distribution of the outputs.
+/// </summary>
+/// <remarks>An estimator has no state; one object serves any number of layers.</remarks>
+public abstract class Estimator
+{
+    /// <summary>One weight sample for the whole batch (Blundell et al. 2015).</summary>
+    public static Estimator SharedWeights { get; } = new SharedWeights();
+
+    /// <summary>A weight sample for each example.</summary>
+    public static Estimator WeightsPerExample { get; } = new WeightsPerExample();
+
+    /// <summary>Noise at the outputs (Kingma, Salimans and Welling 2015); the default of every layer.</summary>
+    public static Estimator LocalReparameterization { get; } = new LocalReparameterization();
+
+    /// <summary>One weight sample for the batch, decorrelated between examples by random signs (Wen et al. 2018).</summary>
+    public static Estimator Flipout { get; } = new Flipout();
+
+    /// <summary>No noise: the output at the mean of the posterior. It is not the mean of the outputs.</summary>
+    public static Estimator MeanOnly { get; } = new MeanOnly();
+
+    /// <summary>The name as papers write it.</summary>
+    public abstract string Name { get; }
+
+    /// <summary>Why this estimator can't be used with the given parts, and what can be; null where it can.</summary>
+    public abstract string? WhyNot(AffineMap map, Posterior weight, Posterior? bias);
+
+    /// <summary>f(x, w, b) with w and b drawn as this estimator draws them.</summary>
+    /// <param name="map">f.</param>
+    /// <param name="weight">The posterior of w; its shape is the map's.</param>
+    /// <param name="bias">The posterior of b, shape (out), or null.</param>
+    /// <param name="input">(batch, ...) as the map takes it.</param>
+    /// <param name="noise">Where the noise comes from; fresh tensors are drawn at every call.</param>
+    /// <returns>The map's output, with gradients to the input and to the parameters of both posteriors.</returns>
+    public abstract Tensor Forward(AffineMap map, Posterior weight, Posterior? bias, Tensor input, NoiseSource noise);
+
+    /// <summary>Refuses parts that this estimator can't be used with.</summary>
+    /// <exception cref="NotSupportedException">The reason of <see cref="WhyNot"/>.</exception>
+    public void EnsureSupports(AffineMap map, Posterior weight, Posterior? bias)
+    {
+        if (WhyNot(map, weight, bias) is { } reason)
+            throw new NotSupportedException(reason);
+    }
+
+    /// <inheritdoc/>
+    public sealed override string ToString() => Name;
+}

@@ -1,0 +1,38 @@
+using BayesNet.Maps;
+using BayesNet.Posteriors;
+using BayesNet.Runtime;
+using static TorchSharp.torch;
+
+namespace BayesNet.Estimators;
+
+/// <summary>
+/// One deviation dW for the batch, multiplied for each example n by random signs: y_n = f(x_n, mu) + f(x_n * s_n, dW) * r_n, s_n and r_n
+/// of +1 and -1 per input and output channel (Wen et al. 2018, equation 4). Examples are uncorrelated given the input; the weights of one
+/// example have their exact distribution, positions included.
+/// </summary>
+/// <remarks>The bias has a draw of its own for each example, which costs (batch, out) normals and is exact.</remarks>
+internal sealed class Flipout : Estimator
+{
+    public override string Name => "flipout";
+
+    public override string? WhyNot(AffineMap map, Posterior weight, Posterior? bias)
+        => weight.HasIndependentSymmetricEntries
+            ? null
+            : $"Flipout multiplies deviations by random signs, which changes the distribution of a {weight.GetName()} posterior: its entries "
+                + "are not independent and symmetric about their means. Use Estimator.SharedWeights or Estimator.WeightsPerExample.";
+
+    public override Tensor Forward(AffineMap map, Posterior weight, Posterior? bias, Tensor input, NoiseSource noise)
+    {
+        using var scope = NewDisposeScope();
+        long batch = input.size(0);
+        Tensor mean = map.Apply(input, weight.Mean, null);
+        Tensor inputSigns = noise.Signs([batch, map.InputChannels], input.dtype, input.device);
+        Tensor outputSigns = noise.Signs([batch, map.OutputChannels], input.dtype, input.device);
+        Tensor deviation = weight.Deviation(weight.SampleNoise(noise, []));
+        Tensor perturbation = map.Apply(input.mul(map.OverPositions(inputSigns, input.dim())), deviation, null);
+        Tensor output = addcmul(mean, perturbation, map.OverPositions(outputSigns, mean.dim()), Scalars.One);
+        if (bias is not null)
+            output = output.add(map.OverPositions(bias.Sample(noise, batch), output.dim()), Scalars.One);
+        return output.MoveToOuterDisposeScope();
+    }
+}

@@ -1,0 +1,22 @@
+using BayesNet.Maps;
+using BayesNet.Posteriors;
+using static TorchSharp.torch;
+
+namespace BayesNet.Estimators;
+
+/// <summary>
+/// One w = T(theta, eps) for the whole batch. The cheapest matrix products, an exact joint distribution over examples and positions (a
+/// forward pass is one function), and a gradient variance that does not fall with the batch size.
+/// </summary>
+internal sealed class SharedWeights : Estimator
+{
+    public override string Name => "shared weights";
+
+    public override string? WhyNot(AffineMap map, Posterior weight, Posterior? bias) => null;
+
+    public override Tensor Forward(AffineMap map, Posterior weight, Posterior? bias, Tensor input, NoiseSource noise)
+    {
+        using var scope = NewDisposeScope();
+        return map.Apply(input, weight.Sample(noise), bias?.Sample(noise)).MoveToOuterDisposeScope();
+    }
+}

@@ -1,0 +1,23 @@
+using BayesNet.Maps;
+using BayesNet.Posteriors;
+using static TorchSharp.torch;
+
+namespace BayesNet.Estimators;
+
+/// <summary>
+/// A w_n = T(theta, eps_n) for each example n: independent examples, exact across the positions of one, at the cost of a weight tensor
+/// for every example.
+/// </summary>
+internal sealed class WeightsPerExample : Estimator
+{
+    public override string Name => "weights per example";
+
+    public override string? WhyNot(AffineMap map, Posterior weight, Posterior? bias) => null;
+
+    public override Tensor Forward(AffineMap map, Posterior weight, Posterior? bias, Tensor input, NoiseSource noise)
+    {
+        using var scope = NewDisposeScope();
+        long batch = input.size(0);
+        return map.ApplyPerExample(input, weight.Sample(noise, batch), bias?.Sample(noise, batch)).MoveToOuterDisposeScope();
+    }
+}

@@ -1,0 +1,71 @@
+using BayesNet.Runtime;
+using static TorchSharp.torch;
+
+namespace BayesNet.Maps;
+
+/// <summary>y = x W' + b over the last dimension, as <c>nn.Linear</c> computes it.</summary>
+public sealed class LinearMap : AffineMap
+{
+    private readonly long[] _weightShape;
+
+    /// <summary>Creates the map from <paramref name="inputs"/> to <paramref name="outputs"/> features.</summary>
+    /// <exception cref="ArgumentOutOfRangeException">Either is below 1.</exception>
+    public LinearMap(long inputs, long outputs)
+        => _weightShape = [Guard.AtLeastOne(outputs), Guard.AtLeastOne(inputs)];
+
+    /// <inheritdoc/>
+    public override ReadOnlySpan<long> WeightShape => _weightShape;
+
+    /// <inheritdoc/>
+    public override long OutputChannels => _weightShape[0];
+
+    /// <inheritdoc/>
+    public override long InputChannels => _weightShape[1];
+
+    /// <inheritdoc/>
+    public override bool IsBatched(Tensor input)
+    {
+        long rank = input.dim();
+        if (rank == 0 || input.size(-1) != InputChannels)
+        {
+            throw new ArgumentException(
+                $"A linear map of {InputChannels} features got an input of shape {Guard.Format(input.shape)}; "
+                + $"the last dimension must be {InputChannels}.", nameof(input));
+        }
+
+        return rank > 1;
+    }
+
+    /// <inheritdoc/>
+    public override Tensor Apply(Tensor input, Tensor weight, Tensor? bias) => nn.functional.linear(input, weight, bias);
+
+    /// <inheritdoc/>
+    public override Tensor ApplyPerExample(Tensor input, Tensor weight, Tensor? bias)
+    {
+        // input (batch, positions..., in) -> (batch, P, in); weight (batch, out, in); product (batch, P, out)
+        long[] shape = input.shape;
+        Tensor flat = shape.Length == 3 ? input : input.reshape(shape[0], -1, InputChannels);
+        Tensor product = flat.bmm(weight.transpose(1, 2));
+        if (bias is not null)
+            product = product.add(bias.unsqueeze(1), Scalars.One);
+        if (shape.Length == 3)
+            return product;
+        shape[^1] = OutputChannels;
+        return product.reshape(shape);
+    }
+
+    /// <inheritdoc/>
+    public override Tensor OverPositions(Tensor perChannel, long rank)
+    {
+        if (rank == 2)
+            return perChannel;
+        var shape = new long[rank];
+        Array.Fill(shape, 1);
+        shape[0] = perChannel.size(0);
+        shape[^1] = perChannel.size(1);
+        return perChannel.reshape(shape);
+    }
+
+    /// <inheritdoc/>
+    public override string ToString() => $"linear {InputChannels} -> {OutputChannels}";
+}

@@ -1,0 +1,122 @@
+using BayesNet.Estimators;
+using BayesNet.Maps;
+using BayesNet.Runtime;
+using TorchSharp.Modules;
+using TorchSharp.Utils;
+using static TorchSharp.torch;
+
+namespace BayesNet.Posteriors;
+
+/// <summary>
+/// Independent Gaussian entries: w = mu + sigma * eps, eps ~ N(0, 1) entry by entry (Graves 2011; Blundell et al. 2015, section 3.2).
+/// </summary>
+/// <remarks>
+/// State dict: <c>mean</c>, and <c>log_scale</c> or <c>rho</c> by <see cref="ScaleParameterization"/>, both of the weight's shape.
+/// </remarks>
+public sealed class MeanFieldGaussian : Posterior, ILocallyReparameterizable
+{
+    private static readonly double HalfLogTwoPi = 0.5 * Math.Log(2 * Math.PI);
+
+    [ComponentName(Name = "mean")]
+    private readonly Parameter _mean;
+
+    // One of these two holds the scale's parameter; a null field is not registered, so the name in a state dict tells which it is.
+    [ComponentName(Name = "log_scale")]
+    private readonly Parameter? _logScale;
+
+    [ComponentName(Name = "rho")]
+    private readonly Parameter? _rho;
+
+    /// <summary>Creates a posterior with the given initial means and one initial standard deviation.</summary>
+    /// <param name="initialMean">The means, shape W; copied. Its type and device become the posterior's.</param>
+    /// <param name="initialStdDev">The standard deviation every entry starts with.</param>
+    /// <param name="scale">The scale's parameterization; null for <see cref="ScaleParameterization.Log"/>.</param>
+    /// <exception cref="ArgumentOutOfRangeException"><paramref name="initialStdDev"/> is not a finite number above zero.</exception>
+    /// <exception cref="NotSupportedException"><paramref name="initialMean"/> is not float32 or float64.</exception>
+    public MeanFieldGaussian(Tensor initialMean, double initialStdDev, ScaleParameterization? scale = null)
+        : base(nameof(MeanFieldGaussian), initialMean.shape)
+    {
+        Guard.FloatingPoint(initialMean.dtype, nameof(initialMean));
+        ScaleParameterization = scale ?? ScaleParameterization.Log;
+        using (no_grad())
+        {
+            double rho = ScaleParameterization.Inverse(Guard.Positive(initialStdDev));
+            _mean = Own(initialMean.detach().clone());
+            Parameter scaleParameter = Own(full_like(initialMean, rho));
+            if (ReferenceEquals(ScaleParameterization, ScaleParameterization.Log))
+                _logScale = scaleParameter;
+            else
+                _rho = scaleParameter;
+        }
+
+        RegisterComponents();
+
+        static Parameter Own(Tensor value) => (Parameter)new Parameter(value).DetachFromDisposeScope();
+    }
+
+    /// <summary>How <see cref="StdDev"/> is made of <see cref="ScaleParameter"/>.</summary>
+    public ScaleParameterization ScaleParameterization { get; }
+
+    /// <summary>mu, shape W: the parameter itself, not a copy.</summary>
+    public override Tensor Mean => _mean;
+
+    /// <summary>The unconstrained parameter of the standard deviation, shape W.</summary>
+    public Parameter ScaleParameter => _logScale ?? _rho!;
+
+    /// <summary>sigma, shape W; differentiable.</summary>
+    public Tensor StdDev => ScaleParameterization.Scale(ScaleParameter);
+
+    /// <summary>ln sigma, shape W; differentiable.</summary>
+    public Tensor LogStdDev => ScaleParameterization.LogScaleOf(ScaleParameter);
+
+    /// <inheritdoc/>
+    public override Tensor Variance
+    {
+        get
+        {
+            using Tensor stdDev = StdDev;
+            return stdDev.square();
+        }
+    }
+
+    /// <inheritdoc/>
+    public override bool HasIndependentSymmetricEntries => true;
+
+    /// <inheritdoc/>
+    public override Tensor SampleNoise(NoiseSource noise, ReadOnlySpan<long> leading)
+        => noise.Normal([.. leading, .. Shape], _mean.dtype, _mean.device);
+
+    /// <inheritdoc/>
+    public override Tensor Transform(Tensor eps)
+    {
+        using Tensor stdDev = StdDev;
+        return addcmul(_mean, stdDev, eps, Scalars.One);
+    }
+
+    /// <inheritdoc/>
+    public override Tensor Deviation(Tensor eps)
+    {
+        using Tensor stdDev = StdDev;
+        return stdDev.mul(eps);
+    }
+
+    /// <inheritdoc/>
+    public override Tensor LogDensity(Tensor weight)
+    {
+        using var scope = NewDisposeScope();
+        Tensor perEntry = weight.sub(_mean).div(StdDev).square().mul(Scalars.Half).add(LogStdDev).Plus(HalfLogTwoPi);
+        return perEntry.flatten(weight.dim() - Shape.Length).sum(dim: -1).neg().MoveToOuterDisposeScope();
+    }
+
+    /// <inheritdoc/>
+    /// <remarks>
+    /// f(x^2, sigma^2, bias variance). For a map that reads one weight at several positions (convolutions, sequences) this is the
+    /// marginal variance at each; the covariance between positions is not part of it.
+    /// </remarks>
+    public Tensor OutputVariance(AffineMap map, Tensor input, Tensor? biasVariance)
+    {
+        ArgumentNullException.ThrowIfNull(map);
+        using var scope = NewDisposeScope();
+        return map.Apply(input.square(), Variance, biasVariance).MoveToOuterDisposeScope();
+    }
+}

@@ -1,0 +1,133 @@
+using BayesNet.Estimators;
+using BayesNet.Runtime;
+using TorchSharp.Utils;
+using static TorchSharp.torch;
+
+namespace BayesNet.Priors;
+
+/// <summary>Independent Gaussian entries, N(mean, stdDev^2), with one mean and standard deviation for all or one of each an entry.</summary>
+/// <remarks>Tensors given to the prior are copied and registered as the buffers <c>mean</c> and <c>std</c>; scalars are not in the state dict.</remarks>
+public sealed class GaussianPrior : Prior
+{
+    private static readonly double HalfLogTwoPi = 0.5 * Math.Log(2 * Math.PI);
+
+    [ComponentName(Name = "mean")]
+    private readonly Tensor? _mean;
+
+    [ComponentName(Name = "std")]
+    private readonly Tensor? _stdDev;
+
+    private readonly double _scalarMean;
+    private readonly double _scalarStdDev;
+
+    /// <summary>Creates a prior with one mean and one standard deviation for every entry.</summary>
+    /// <exception cref="ArgumentOutOfRangeException"><paramref name="stdDev"/> is not above zero, or either is not finite.</exception>
+    public GaussianPrior(double mean = 0, double stdDev = 1)
+        : base(nameof(GaussianPrior))
+    {
+        _scalarMean = Guard.Finite(mean);
+        _scalarStdDev = Guard.Positive(stdDev);
+        RegisterComponents();
+    }
+
+    /// <summary>Creates a prior with a mean and a standard deviation for each entry; both broadcast to the weight's shape.</summary>
+    /// <exception cref="ArgumentException">A value is not finite, or a standard deviation is not above zero.</exception>
+    public GaussianPrior(Tensor mean, Tensor stdDev)
+        : base(nameof(GaussianPrior))
+    {
+        ArgumentNullException.ThrowIfNull(mean);
+        ArgumentNullException.ThrowIfNull(stdDev);
+        Guard.AllFinite(mean);
+        Guard.AllFinite(stdDev);
+        using (NewDisposeScope())
+        {
+            if (!stdDev.gt(Scalars.Zero).all().item<bool>())
+                throw new ArgumentException("stdDev holds values that are not above zero; give a standard deviation, not a variance or its log.", nameof(stdDev));
+        }
+
+        _mean = mean.detach().clone().DetachFromDisposeScope();
+        _stdDev = stdDev.detach().clone().DetachFromDisposeScope();
+        RegisterComponents();
+    }
+
+    /// <summary>Whether the same mean and standard deviation hold for every entry.</summary>
+    public bool IsScalar => _mean is null;
+
+    /// <summary>The mean of every entry, where <see cref="IsScalar"/>.</summary>
+    /// <exception cref="InvalidOperationException">The prior has a tensor of means.</exception>
+    public double ScalarMean => IsScalar ? _scalarMean : throw NotScalar();
+
+    /// <summary>The standard deviation of every entry, where <see cref="IsScalar"/>.</summary>
+    /// <exception cref="InvalidOperationException">The prior has a tensor of standard deviations.</exception>
+    public double ScalarStdDev => IsScalar ? _scalarStdDev : throw NotScalar();
+
+    /// <summary>The means as given, or null where <see cref="IsScalar"/>. The buffer itself, not a copy.</summary>
+    public Tensor? Mean => _mean;
+
+    /// <summary>The standard deviations as given, or null where <see cref="IsScalar"/>. The buffer itself, not a copy.</summary>
+    public Tensor? StdDev => _stdDev;
+
+    /// <summary>A zero-mean prior with the given standard deviation.</summary>
+    public static PriorSpecification WithStdDev(double stdDev) => new ScalarSpecification(0, Guard.Positive(stdDev));
+
+    /// <summary>A zero-mean prior with the given variance.</summary>
+    public static PriorSpecification WithVariance(double variance) => new ScalarSpecification(0, Math.Sqrt(Guard.Positive(variance)));
+
+    /// <summary>A zero-mean prior with the given precision, the inverse of the variance.</summary>
+    public static PriorSpecification WithPrecision(double precision) => new ScalarSpecification(0, 1 / Math.Sqrt(Guard.Positive(precision)));
+
+    /// <summary>A prior with one mean and one standard deviation for every entry.</summary>
+    public static PriorSpecification With(double mean, double stdDev) => new ScalarSpecification(Guard.Finite(mean), Guard.Positive(stdDev));
+
+    /// <summary>A prior with a mean and a standard deviation for each entry, which broadcast to the weight's shape; the caller keeps the tensors.</summary>
+    public static PriorSpecification With(Tensor mean, Tensor stdDev) => new PerEntrySpecification(mean, stdDev);
+
+    /// <inheritdoc/>
+    public override Tensor LogDensity(Tensor weight)
+    {
+        using var scope = NewDisposeScope();
+        Tensor squared = IsScalar
+            ? weight.Plus(-_scalarMean).Times(1 / _scalarStdDev).square().mul(Scalars.Half).Plus(HalfLogTwoPi + Math.Log(_scalarStdDev))
+            : weight.sub(_mean!).div(_stdDev!).square().mul(Scalars.Half).add(_stdDev!.log()).Plus(HalfLogTwoPi);
+        return squared.neg().MoveToOuterDisposeScope();
+    }
+
+    /// <inheritdoc/>
+    public override Tensor Sample(NoiseSource noise, ReadOnlySpan<long> shape, ScalarType dtype, Device device)
+    {
+        using var scope = NewDisposeScope();
+        Tensor eps = noise.Normal(shape, dtype, device);
+        Tensor weight = IsScalar ? eps.Times(_scalarStdDev).Plus(_scalarMean) : addcmul(_mean!, _stdDev!, eps, Scalars.One);
+        return weight.MoveToOuterDisposeScope();
+    }
+
+    private static InvalidOperationException NotScalar()
+        => new("This Gaussian prior has a mean and a standard deviation for each entry; read Mean and StdDev, or test IsScalar first.");
+
+    private sealed record ScalarSpecification(double Mean, double StdDev) : PriorSpecification
+    {
+        public override Prior Create(Tensor like) => new GaussianPrior(Mean, StdDev);
+    }
+
+    private sealed record PerEntrySpecification(Tensor Mean, Tensor StdDev) : PriorSpecification
+    {
+        public override Prior Create(Tensor like)
+        {
+            using var scope = NewDisposeScope();
+            return new GaussianPrior(Match(Mean, nameof(Mean)), Match(StdDev, nameof(StdDev)));
+
+            Tensor Match(Tensor value, string name)
+            {
+                try
+                {
+                    return value.to(like.dtype, like.device).expand(like.shape);
+                }
+                catch (System.Runtime.InteropServices.ExternalException)
+                {
+                    throw new ArgumentException(
+                        $"The prior's {name} of shape {Guard.Format(value.shape)} does not broadcast to the weight's {Guard.Format(like.shape)}.", name);
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,36 @@
+using BayesNet.Estimators;
+using static TorchSharp.torch;
+
+namespace BayesNet.Priors;
+
+/// <summary>What was believed of a weight tensor before the data: a distribution p with a density.</summary>
+/// <remarks>A prior is a module, so that tensors it holds move with the layer and are saved with it.</remarks>
+public abstract class Prior : nn.Module
+{
+    /// <summary>Creates a prior.</summary>
+    protected Prior(string name)
+        : base(name)
+    {
+    }
+
+    /// <summary>ln p(w) of each entry.</summary>
+    /// <param name="weight">Shape (L, W): any leading dimensions, then the weight's.</param>
+    /// <returns>Shape (L, W); differentiable in <paramref name="weight"/>.</returns>
+    public abstract Tensor LogDensity(Tensor weight);
+
+    /// <summary>Draws weights from the prior.</summary>
+    /// <param name="noise">Where the noise comes from.</param>
+    /// <param name="shape">(L, W).</param>
+    /// <param name="dtype">float32 or float64.</param>
+    /// <param name="device">Where the draw is to live.</param>
+    public abstract Tensor Sample(NoiseSource noise, ReadOnlySpan<long> shape, ScalarType dtype, Device device);
+}
+
+/// <summary>
+/// A prior without a shape, from which a layer makes a <see cref="Prior"/> for each of its tensors. Immutable, and so shared freely.
+/// </summary>
+public abstract record PriorSpecification
+{
+    /// <summary>Makes a prior for a weight of the shape, type and device of <paramref name="like"/>.</summary>
+    public abstract Prior Create(Tensor like);
+}

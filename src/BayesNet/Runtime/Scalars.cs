@@ -1,0 +1,30 @@
+using TorchSharp;
+
+namespace BayesNet.Runtime;
+
+/// <summary>
+/// The scalars that hot code passes to libtorch. An implicit conversion makes a finalizable native object at every call, which costs
+/// a microsecond and can be collected while native code reads it; these live as long as the process.
+/// </summary>
+internal static class Scalars
+{
+    internal static readonly Scalar Zero = 0.0;
+    internal static readonly Scalar Half = 0.5;
+    internal static readonly Scalar One = 1.0;
+    internal static readonly Scalar MinusOne = -1.0;
+    internal static readonly Scalar Two = 2.0;
+
+    /// <summary>x * factor, with a scalar that lives until the native call has returned.</summary>
+    internal static torch.Tensor Times(this torch.Tensor x, double factor)
+    {
+        using Scalar scalar = factor;
+        return x.mul(scalar);
+    }
+
+    /// <summary>x + term, with a scalar that lives until the native call has returned.</summary>
+    internal static torch.Tensor Plus(this torch.Tensor x, double term)
+    {
+        using Scalar scalar = term;
+        return x.add(scalar);
+    }
+}
