@@ -116,7 +116,7 @@ public abstract class BayesianLayer : nn.Module<Tensor, Tensor>, IBayesianModule
         using var scope = NewDisposeScope();
         Tensor total = KlDivergences.Compute(_weight, _weightPrior, Noise, _klSamples);
         if (_bias is not null)
-            total = total.add(KlDivergences.Compute(_bias, _biasPrior!, Noise, _klSamples), Scalars.One);
+            total = total.Plus(KlDivergences.Compute(_bias, _biasPrior!, Noise, _klSamples));
         return total.MoveToOuterDisposeScope();
     }
 

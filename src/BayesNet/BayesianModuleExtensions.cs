@@ -38,7 +38,7 @@ public static class BayesianModuleExtensions
         foreach ((_, IBayesianModule module) in model.BayesianModules())
         {
             Tensor own = module.KlDivergence();
-            total = total is null ? own : total.add(own.to(total.dtype, total.device), Scalars.One);
+            total = total is null ? own : total.Plus(own.to(total.dtype, total.device));
         }
 
         return total?.MoveToOuterDisposeScope() ?? throw NoBayesianLayer(model);

@@ -67,7 +67,7 @@ public static class KlDivergences
         using var scope = NewDisposeScope();
         Tensor weights = posterior.Sample(noise ?? global!, samples);
         Tensor logPrior = prior.LogDensity(weights).flatten(1).sum(dim: 1);
-        return (posterior.LogDensity(weights) - logPrior).mean().MoveToOuterDisposeScope();
+        return posterior.LogDensity(weights).sub(logPrior).mean().MoveToOuterDisposeScope();
     }
 
     private static Func<Posterior, Prior, Tensor>? Resolve(Posterior posterior, Prior prior)

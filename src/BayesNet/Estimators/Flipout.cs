@@ -32,7 +32,7 @@ internal sealed class Flipout : Estimator
         Tensor perturbation = map.Apply(input.mul(map.OverPositions(inputSigns, input.dim())), deviation, null);
         Tensor output = addcmul(mean, perturbation, map.OverPositions(outputSigns, mean.dim()), Scalars.One);
         if (bias is not null)
-            output = output.add(map.OverPositions(bias.Sample(noise, batch), output.dim()), Scalars.One);
+            output = output.Plus(map.OverPositions(bias.Sample(noise, batch), output.dim()));
         return output.MoveToOuterDisposeScope();
     }
 }

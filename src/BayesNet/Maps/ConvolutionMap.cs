@@ -114,7 +114,7 @@ public sealed class ConvolutionMap : AffineMap
         Tensor folded = padded.reshape([1, batch * InputChannels, .. padded.shape.AsSpan(2)]);
         Tensor result = Convolve(folded, weight.flatten(0, 1), null, batch * _groups);
         Tensor output = result.reshape([batch, OutputChannels, .. result.shape.AsSpan(2)]);
-        return bias is null ? output : output.add(OverPositions(bias, output.dim()), Scalars.One);
+        return bias is null ? output : output.Plus(OverPositions(bias, output.dim()));
     }
 
     /// <inheritdoc/>

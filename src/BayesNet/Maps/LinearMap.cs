@@ -47,7 +47,7 @@ public sealed class LinearMap : AffineMap
         Tensor flat = shape.Length == 3 ? input : input.reshape(shape[0], -1, InputChannels);
         Tensor product = flat.bmm(weight.transpose(1, 2));
         if (bias is not null)
-            product = product.add(bias.unsqueeze(1), Scalars.One);
+            product = product.Plus(bias.unsqueeze(1));
         if (shape.Length == 3)
             return product;
         shape[^1] = OutputChannels;

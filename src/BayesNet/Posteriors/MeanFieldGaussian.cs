@@ -42,7 +42,7 @@ public sealed class MeanFieldGaussian : Posterior, ILocallyReparameterizable
         {
             double rho = ScaleParameterization.Inverse(Guard.Positive(initialStdDev));
             _mean = Own(initialMean.detach().clone());
-            Parameter scaleParameter = Own(full_like(initialMean, rho));
+            Parameter scaleParameter = Own(zeros_like(initialMean).Plus(rho));
             if (ReferenceEquals(ScaleParameterization, ScaleParameterization.Log))
                 _logScale = scaleParameter;
             else
@@ -104,7 +104,7 @@ public sealed class MeanFieldGaussian : Posterior, ILocallyReparameterizable
     public override Tensor LogDensity(Tensor weight)
     {
         using var scope = NewDisposeScope();
-        Tensor perEntry = weight.sub(_mean).div(StdDev).square().mul(Scalars.Half).add(LogStdDev).Plus(HalfLogTwoPi);
+        Tensor perEntry = weight.sub(_mean).div(StdDev).square().mul(Scalars.Half).Plus(LogStdDev).Plus(HalfLogTwoPi);
         return perEntry.flatten(weight.dim() - Shape.Length).sum(dim: -1).neg().MoveToOuterDisposeScope();
     }
 

@@ -73,7 +73,7 @@ public abstract class ScaleParameterization
         // rho = sigma + ln(1 - exp(-sigma)), stable for small and large sigma.
         public override double Inverse(double scale) => scale + Math.Log(-ExpM1(-Guard.Positive(scale)));
 
-        public override Tensor Inverse(Tensor scale) => scale.add(scale.neg().expm1().neg().log());
+        public override Tensor Inverse(Tensor scale) => scale.Plus(scale.neg().expm1().neg().log());
 
         public override string ToString() => "softplus";
 

@@ -14,6 +14,9 @@ internal static class Scalars
     internal static readonly Scalar MinusOne = -1.0;
     internal static readonly Scalar Two = 2.0;
 
+    /// <summary>x + y. TorchSharp's operator makes a new scalar for its alpha at every call; this does not.</summary>
+    internal static torch.Tensor Plus(this torch.Tensor x, torch.Tensor y) => x.add(y, One);
+
     /// <summary>x * factor, with a scalar that lives until the native call has returned.</summary>
     internal static torch.Tensor Times(this torch.Tensor x, double factor)
     {

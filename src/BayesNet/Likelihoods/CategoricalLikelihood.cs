@@ -1,0 +1,61 @@
+using BayesNet.Prediction;
+using BayesNet.Runtime;
+using static TorchSharp.torch;
+
+namespace BayesNet.Likelihoods;
+
+/// <summary>
+/// y in {0, ..., classes - 1} with probabilities softmax(f): classification. Output (batch, classes), logits; target (batch), int64.
+/// </summary>
+public sealed class CategoricalLikelihood : Likelihood
+{
+    /// <summary>Creates the likelihood.</summary>
+    public CategoricalLikelihood()
+        : base(nameof(CategoricalLikelihood))
+        => RegisterComponents();
+
+    /// <inheritdoc/>
+    public override Tensor LogLikelihood(Tensor output, Tensor target)
+    {
+        ArgumentNullException.ThrowIfNull(output);
+        ArgumentNullException.ThrowIfNull(target);
+        if (output.dim() != 2)
+        {
+            throw new ArgumentException(
+                $"The categorical likelihood takes logits of shape (batch, classes) and got {Guard.Format(output.shape)}; flatten the output.", nameof(output));
+        }
+
+        RequireClasses(target, output.size(0), output.size(1));
+        using var scope = NewDisposeScope();
+        return output.log_softmax(1).gather(1, target.unsqueeze(1)).squeeze(1).MoveToOuterDisposeScope();
+    }
+
+    /// <inheritdoc/>
+    public override Predictive Predict(Tensor outputs)
+    {
+        ArgumentNullException.ThrowIfNull(outputs);
+        return new CategoricalPredictive(outputs);
+    }
+
+    internal static void RequireClasses(Tensor target, long batch, long classes)
+    {
+        if (target.dtype != ScalarType.Int64 || target.dim() != 1 || target.size(0) != batch)
+        {
+            throw new ArgumentException(
+                $"The target has shape {Guard.Format(target.shape)} and type {target.dtype}; it must hold {batch} class indices of type Int64, "
+                + "shape (batch). Convert with target.to(ScalarType.Int64), or one-hot rows with target.argmax(1).", nameof(target));
+        }
+
+        // A wrong index is caught on the CPU, where the check is cheap; CUDA asserts it in the kernel.
+        if (target.device_type != TorchSharp.DeviceType.CPU || batch == 0)
+            return;
+        using var scope = NewDisposeScope();
+        long least = target.min().item<long>();
+        long most = target.max().item<long>();
+        if (least < 0 || most >= classes)
+        {
+            throw new ArgumentException(
+                $"The target holds class {(least < 0 ? least : most)}; the network has {classes} outputs, so classes are 0 to {classes - 1}.", nameof(target));
+        }
+    }
+}

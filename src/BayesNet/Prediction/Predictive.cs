@@ -1,0 +1,106 @@
+using BayesNet.Runtime;
+using static TorchSharp.torch;
+
+namespace BayesNet.Prediction;
+
+/// <summary>
+/// What a model predicts for a batch: the equal-weight mixture, over samples of the posterior, of the likelihood around each sampled
+/// output. Its variance splits by the law of total variance into what more data would remove (epistemic: the variance of the means) and
+/// what it would not (aleatoric: the mean of the variances).
+/// </summary>
+/// <remarks>
+/// Every property is one tensor, computed once, on the model's device, without gradients, owned by this object and freed with it; copy
+/// what is to outlive it.
+/// </remarks>
+public abstract class Predictive : IDisposable
+{
+    private readonly DisposableTensors _owned = new();
+
+    private protected Predictive(Tensor outputs)
+    {
+        if (outputs.dim() < 2 || outputs.size(0) < 1)
+        {
+            throw new ArgumentException(
+                $"The outputs have shape {Guard.Format(outputs.shape)}; they must be (samples, batch, ...) with at least one sample.", nameof(outputs));
+        }
+
+        Samples = outputs.size(0);
+    }
+
+    /// <summary>The number of posterior samples S.</summary>
+    public long Samples { get; }
+
+    /// <summary>The mean of the mixture; (batch, outputs), for classes their probabilities.</summary>
+    public abstract Tensor Mean { get; }
+
+    /// <summary>The standard deviation that the posterior gives the mean; shape of <see cref="Mean"/>.</summary>
+    public abstract Tensor Epistemic { get; }
+
+    /// <summary>The standard deviation of the noise: the root of the mean over samples of its variance; shape of <see cref="Mean"/>.</summary>
+    public abstract Tensor Aleatoric { get; }
+
+    /// <summary>The standard deviation of the mixture: the root of Epistemic^2 + Aleatoric^2; shape of <see cref="Mean"/>.</summary>
+    public Tensor StdDev => Once(nameof(StdDev), () => Epistemic.square().Plus(Aleatoric.square()).sqrt());
+
+    /// <summary>A central interval that holds <paramref name="level"/> of the predictive distribution, output by output.</summary>
+    /// <param name="level">Between 0 and 1, such as 0.95.</param>
+    /// <returns>Lower and upper bounds, shape of <see cref="Mean"/>; the caller's to dispose.</returns>
+    /// <exception cref="ArgumentOutOfRangeException"><paramref name="level"/> is not strictly between 0 and 1.</exception>
+    public (Tensor Lower, Tensor Upper) Interval(double level = 0.95)
+    {
+        Guard.OpenUnitInterval(level);
+        return (Quantile((1 - level) / 2), Quantile((1 + level) / 2));
+    }
+
+    /// <summary>The quantile of the predictive distribution, output by output; what it is of is said by the derived class.</summary>
+    /// <param name="probability">Strictly between 0 and 1.</param>
+    /// <returns>Shape of <see cref="Mean"/>; the caller's to dispose.</returns>
+    /// <exception cref="ArgumentOutOfRangeException"><paramref name="probability"/> is not strictly between 0 and 1.</exception>
+    public abstract Tensor Quantile(double probability);
+
+    /// <summary>The log predictive density of targets in nats, ln (1/S) sum_s p(y | f_s), by log-mean-exp.</summary>
+    /// <param name="target">As the likelihood takes it, (batch, ...).</param>
+    /// <returns>Shape (batch); the caller's to dispose.</returns>
+    public abstract Tensor LogDensity(Tensor target);
+
+    /// <inheritdoc/>
+    public void Dispose()
+    {
+        _owned.Dispose();
+        GC.SuppressFinalize(this);
+    }
+
+    /// <summary>Computes a tensor on first use, without gradients, and keeps it for the life of this object.</summary>
+    private protected Tensor Once(string name, Func<Tensor> compute) => _owned.Once(name, compute);
+
+    /// <summary>ln (1/S) sum_s exp(x_s) over the first dimension.</summary>
+    private protected static Tensor LogMeanExp(Tensor x) => x.logsumexp(0).Plus(-Math.Log(x.size(0)));
+
+    private sealed class DisposableTensors : IDisposable
+    {
+        private readonly Dictionary<string, Tensor> _tensors = [];
+        private bool _disposed;
+
+        public Tensor Once(string name, Func<Tensor> compute)
+        {
+            ObjectDisposedException.ThrowIf(_disposed, typeof(Predictive));
+            if (!_tensors.TryGetValue(name, out Tensor? value))
+            {
+                using var scope = NewDisposeScope();
+                using var _ = no_grad();
+                value = compute().DetachFromDisposeScope();
+                _tensors.Add(name, value);
+            }
+
+            return value;
+        }
+
+        public void Dispose()
+        {
+            foreach (Tensor tensor in _tensors.Values)
+                tensor.Dispose();
+            _tensors.Clear();
+            _disposed = true;
+        }
+    }
+}
