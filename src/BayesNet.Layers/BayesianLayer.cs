@@ -38,6 +38,7 @@ public abstract class BayesianLayer : nn.Module<Tensor, Tensor>, IBayesianModule
     private protected BayesianLayer(string name, AffineMap map, bool hasBias, Device? device, ScalarType? dtype, BayesOptions? options)
         : base(name)
     {
+        NativeLibraries.Load();
         options ??= BayesOptions.Default;
         Map = map;
         _klSamples = (int)Guard.AtLeastOne(options.KlSamples, nameof(options.KlSamples));

@@ -1,4 +1,5 @@
 using BayesNet.Prediction;
+using BayesNet.Runtime;
 using static TorchSharp.torch;
 
 namespace BayesNet.Likelihoods;
@@ -12,8 +13,7 @@ public abstract class Likelihood : nn.Module
     /// <summary>Creates a likelihood.</summary>
     protected Likelihood(string name)
         : base(name)
-    {
-    }
+        => NativeLibraries.Load();
 
     /// <summary>ln p(y | f) of each example in nats, summed over the outputs of one example.</summary>
     /// <param name="output">What the network returned, (batch, ...).</param>

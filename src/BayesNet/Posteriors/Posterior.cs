@@ -1,5 +1,6 @@
 using BayesNet.Estimators;
 using BayesNet.Maps;
+using BayesNet.Runtime;
 using static TorchSharp.torch;
 
 namespace BayesNet.Posteriors;
@@ -16,7 +17,10 @@ public abstract class Posterior : nn.Module
     /// <summary>Creates a posterior over a weight of the given shape.</summary>
     protected Posterior(string name, ReadOnlySpan<long> shape)
         : base(name)
-        => _shape = shape.ToArray();
+    {
+        NativeLibraries.Load();
+        _shape = shape.ToArray();
+    }
 
     /// <summary>The weight's shape W.</summary>
     public ReadOnlySpan<long> Shape => _shape;

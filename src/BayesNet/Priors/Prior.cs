@@ -1,4 +1,5 @@
 using BayesNet.Estimators;
+using BayesNet.Runtime;
 using static TorchSharp.torch;
 
 namespace BayesNet.Priors;
@@ -10,8 +11,7 @@ public abstract class Prior : nn.Module
     /// <summary>Creates a prior.</summary>
     protected Prior(string name)
         : base(name)
-    {
-    }
+        => NativeLibraries.Load();
 
     /// <summary>ln p(w) of each entry.</summary>
     /// <param name="weight">Shape (L, W): any leading dimensions, then the weight's.</param>

@@ -1,0 +1,243 @@
+using System.Diagnostics.CodeAnalysis;
+using System.Reflection;
+using System.Runtime.CompilerServices;
+using System.Runtime.InteropServices;
+using TorchSharp;
+
+namespace BayesNet.Runtime;
+
+/// <summary>
+/// Loads libtorch and TorchSharp's native library where TorchSharp alone would not: from a libtorch folder of the user's choice, and on
+/// Linux systems whose C++ runtime is older than the one TorchSharp's library was linked against.
+/// </summary>
+/// <remarks>
+/// <para>
+/// It runs by itself before the first use of any type of this library. A program that touches <c>torch</c> before that calls
+/// <see cref="Load"/> first.
+/// </para>
+/// <para>
+/// The environment variable <c>BAYESNET_LIBTORCH</c> names a folder with an installed libtorch (a Python install's <c>torch/lib</c>, CPU
+/// or CUDA), which is loaded in place of the application's package. Its version must be the one TorchSharp was built for, or compatible.
+/// </para>
+/// <para>
+/// TorchSharp 0.107's Linux library requires the symbol version GLIBCXX_3.4.32 (GCC 13) and uses no symbol of it. Where the system's
+/// libstdc++ lacks it (Debian 12, Ubuntu 22.04, RHEL 9), a copy with that one requirement marked weak is kept in a per-user cache
+/// (<c>BAYESNET_CACHE</c>, else <c>bayesnet</c> under XDG_CACHE_HOME or ~/.cache) and loaded instead.
+/// </para>
+/// </remarks>
+public static class NativeLibraries
+{
+    /// <summary>The environment variable that names a libtorch folder.</summary>
+    public const string LibTorchVariable = "BAYESNET_LIBTORCH";
+
+    private const string WeakenedVersion = "GLIBCXX_3.4.32";
+    private static readonly Lazy<string?> Loaded = new(LoadOnce);
+
+    /// <summary>Loads the native libraries, once a process; later calls return, or fail, as the first did.</summary>
+    /// <returns>The TorchSharp library that was loaded here, or null where TorchSharp's own loading is left to do it.</returns>
+    /// <exception cref="DllNotFoundException">A library is missing or can't be loaded; the message says which, why, and what to do.</exception>
+    public static string? Load() => Loaded.Value;
+
+    // A failure here would surface as a TypeInitializationException; the constructors of this library's modules call Load() again,
+    // which throws the same exception under its own name.
+    [ModuleInitializer]
+    [SuppressMessage("Usage", "CA2255:The 'ModuleInitializer' attribute should not be used in libraries", Justification = "TorchSharp loads its library in a static constructor; only code that runs before can help it.")]
+    internal static void Initialize()
+    {
+        try
+        {
+            Load();
+        }
+        catch (DllNotFoundException)
+        {
+        }
+    }
+
+    private static string? LoadOnce()
+    {
+        string? chosen = Environment.GetEnvironmentVariable(LibTorchVariable);
+        if (string.IsNullOrWhiteSpace(chosen))
+            chosen = null;
+        if (chosen is null && !OperatingSystem.IsLinux())
+            return null;
+
+        string[] application = SearchFolders();
+        string? package = Find(application, "torch_cpu");
+        if (chosen is null)
+        {
+            // Without a libtorch that this code can see, TorchSharp has ways of its own, and its own message.
+            if (package is null)
+                return null;
+            LoadLibTorch(Path.GetDirectoryName(package)!);
+            return LoadBinding(Binding(application));
+        }
+
+        string folder = LibTorchFolder(chosen);
+        if (package is not null && !OperatingSystem.IsLinux())
+        {
+            throw new DllNotFoundException(
+                $"{LibTorchVariable} names {folder}, and the application has a libtorch of its own, {package}; two can't be in one process. "
+                + $"Build it without a libtorch package (in this repository -p:LibTorch=none), or unset {LibTorchVariable}.");
+        }
+
+        foreach ((string name, nint library) in LoadLibTorch(folder))
+        {
+            if (Find(application, name) is { } other)
+                LoaderAlias.Set(library, other);
+        }
+
+        return LoadBinding(Binding([folder, .. application]));
+    }
+
+    private static string Binding(string[] folders)
+        => Find(folders, "LibTorchSharp") ?? throw new DllNotFoundException(
+            $"{FileName("LibTorchSharp")} is in none of these folders: {string.Join(", ", folders)}. It comes with the package TorchSharp; "
+            + "publish the application with it, or copy it into one of them.");
+
+    /// <summary>libtorch's libraries in the order of their dependencies; each is loaded by its full path, so nothing else is found first.</summary>
+    private static List<(string Name, nint Library)> LoadLibTorch(string folder)
+    {
+        var loaded = new List<(string, nint)>();
+        foreach (string name in new[] { "c10", "torch_cpu", "c10_cuda", "torch_cuda", "torch" })
+        {
+            string path = Path.Combine(folder, FileName(name));
+            if (!File.Exists(path))
+                continue;
+            try
+            {
+                loaded.Add((name, NativeLibrary.Load(path)));
+            }
+            catch (DllNotFoundException error)
+            {
+                throw new DllNotFoundException(
+                    $"libtorch in {folder} can't be loaded: {Reason(error)}. Install what is missing, or name another libtorch folder in "
+                    + $"the environment variable {LibTorchVariable}.", error);
+            }
+        }
+
+        return loaded;
+    }
+
+    private static string LoadBinding(string path)
+    {
+        try
+        {
+            NativeLibrary.Load(path);
+            return path;
+        }
+        catch (DllNotFoundException error) when (OperatingSystem.IsLinux() && error.Message.Contains($"`{WeakenedVersion}' not found", StringComparison.Ordinal))
+        {
+            return LoadWeakened(path);
+        }
+        catch (DllNotFoundException error)
+        {
+            throw BindingFailed(path, error);
+        }
+    }
+
+    private static string LoadWeakened(string path)
+    {
+        byte[] image = File.ReadAllBytes(path);
+        ElfVersionRequirements.MarkWeak(image, WeakenedVersion);
+        (string copy, string? temporary) = PlaceCopy(Path.GetFileName(path), image);
+        try
+        {
+            NativeLibrary.Load(copy);
+            return copy;
+        }
+        catch (DllNotFoundException error)
+        {
+            throw BindingFailed(copy, error);
+        }
+        finally
+        {
+            // A library stays mapped when its file is gone.
+            if (temporary is not null)
+                Directory.Delete(temporary, recursive: true);
+        }
+    }
+
+    /// <summary>Into the user's cache; where that can't be written, into a temporary folder, which the caller deletes.</summary>
+    private static (string Path, string? Temporary) PlaceCopy(string name, byte[] image)
+    {
+        string? folder = NativeCache.UserFolder();
+        try
+        {
+            if (folder is not null)
+                return (NativeCache.Place(folder, name, image), null);
+        }
+        catch (Exception error) when (error is IOException or UnauthorizedAccessException)
+        {
+        }
+
+        try
+        {
+            string temporary = Directory.CreateTempSubdirectory("bayesnet-").FullName;
+            return (NativeCache.Place(temporary, name, image), temporary);
+        }
+        catch (Exception error) when (error is IOException or UnauthorizedAccessException)
+        {
+            throw new DllNotFoundException(
+                $"This system's libstdc++ lacks {WeakenedVersion}, and an adapted copy of {name} can be written neither to "
+                + $"{folder ?? "a user cache (HOME is not set)"} nor to {Path.GetTempPath()}: {error.Message} Name a folder that can be written in the "
+                + $"environment variable {NativeCache.FolderVariable}, or install a libstdc++ of GCC 13 or later.", error);
+        }
+    }
+
+    private static DllNotFoundException BindingFailed(string path, DllNotFoundException error)
+        => new(
+            $"TorchSharp's native library {path} can't be loaded: {Reason(error)}. It needs the libtorch that "
+            + $"TorchSharp {typeof(torch).Assembly.GetName().Version?.ToString(3)} was built for; reference one libtorch package (on this platform the "
+            + $"CPU one is libtorch-cpu-{Rid}), or name a libtorch folder in the environment variable {LibTorchVariable}.", error);
+
+    /// <summary>The last line of a loading error is the system's own reason.</summary>
+    private static string Reason(DllNotFoundException error)
+        => error.Message.Split('\n', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries)
+            .LastOrDefault(line => line.Contains(':', StringComparison.Ordinal))?.TrimEnd('.') ?? error.Message;
+
+    private static string LibTorchFolder(string chosen)
+    {
+        foreach (string folder in new[] { chosen, Path.Combine(chosen, "lib"), Path.Combine(chosen, "torch", "lib") })
+        {
+            if (File.Exists(Path.Combine(folder, FileName("torch_cpu"))))
+                return Path.GetFullPath(folder);
+        }
+
+        throw new DllNotFoundException(
+            $"{LibTorchVariable} is '{chosen}', where there is no {FileName("torch_cpu")}. It must name the folder with libtorch's libraries: "
+            + "a Python install has it as torch/lib, a libtorch archive as lib.");
+    }
+
+    private static string? Find(string[] folders, string library)
+        => folders.Select(folder => Path.Combine(folder, FileName(library))).FirstOrDefault(File.Exists);
+
+    /// <summary>Where the runtime looks for the native libraries of packages, and where published applications have them.</summary>
+    private static string[] SearchFolders()
+    {
+        IEnumerable<string> folders =
+        [
+            .. (AppContext.GetData("NATIVE_DLL_SEARCH_DIRECTORIES") as string ?? "").Split(Path.PathSeparator, StringSplitOptions.RemoveEmptyEntries),
+            AppContext.BaseDirectory,
+            Path.Combine(AppContext.BaseDirectory, "runtimes", Rid, "native"),
+            .. Assemblies(),
+        ];
+        return [.. folders.Select(Path.TrimEndingDirectorySeparator).Distinct()];
+
+        static IEnumerable<string> Assemblies()
+        {
+            foreach (Assembly assembly in new[] { typeof(torch).Assembly, typeof(NativeLibraries).Assembly })
+            {
+                // In a single-file application an assembly has no location.
+                if (Path.GetDirectoryName(assembly.Location) is { Length: > 0 } folder)
+                    yield return folder;
+            }
+        }
+    }
+
+    private static string Rid
+        => (OperatingSystem.IsWindows() ? "win-" : OperatingSystem.IsMacOS() ? "osx-" : "linux-")
+            + RuntimeInformation.ProcessArchitecture.ToString().ToLowerInvariant();
+
+    private static string FileName(string library)
+        => OperatingSystem.IsWindows() ? $"{library}.dll" : OperatingSystem.IsMacOS() ? $"lib{library}.dylib" : $"lib{library}.so";
+}
