@@ -2,7 +2,7 @@ using System.Runtime.CompilerServices;
 using BayesNet.Runtime;
 
 // Tests draw from libtorch's global generator and count the process's live tensors: one at a time.
-[assembly: Xunit.CollectionBehavior(DisableTestParallelization = true)]
+[assembly: Xunit.v3.Parallelization(Mode = Xunit.Sdk.ParallelMode.None)]
 
 namespace BayesNet.TestKit;
 
