@@ -88,7 +88,7 @@ public static class BayesianModuleExtensions
         return z ^ (z >> 31);
     }
 
-    private static InvalidOperationException NoBayesianLayer(nn.Module model)
+    internal static InvalidOperationException NoBayesianLayer(nn.Module model)
         => new($"The model {model.GetName()} has no Bayesian layer; build it with the bnn factory in place of nn.");
 
     private sealed class EstimatorScope(List<(IBayesianModule Module, Estimator Before)> modules) : IDisposable

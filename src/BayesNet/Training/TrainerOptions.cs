@@ -1,0 +1,54 @@
+using BayesNet.Runtime;
+using TorchSharp.Modules;
+using static TorchSharp.torch;
+
+namespace BayesNet.Training;
+
+/// <summary>How a <see cref="VariationalTrainer"/> trains. Every property states its default; values are checked when they are set.</summary>
+public sealed record TrainerOptions
+{
+    /// <summary>Passes over the data; 100 by default.</summary>
+    /// <exception cref="ArgumentOutOfRangeException">Below 1.</exception>
+    public int Epochs { get; init => field = (int)Guard.AtLeastOne(value, nameof(Epochs)); } = 100;
+
+    /// <summary>Rows of a minibatch; 128 by default. The last one of an epoch holds the rest and weighs as much a row as the others.</summary>
+    /// <exception cref="ArgumentOutOfRangeException">Below 1.</exception>
+    public int BatchSize { get; init => field = (int)Guard.AtLeastOne(value, nameof(BatchSize)); } = 128;
+
+    /// <summary>Whether rows are drawn in a new order every epoch; true by default.</summary>
+    public bool Shuffle { get; init; } = true;
+
+    /// <summary>The learning rate of Adam; 1e-3 by default. Not used with <see cref="Optimizer"/>.</summary>
+    /// <exception cref="ArgumentOutOfRangeException">Not a finite number above zero.</exception>
+    public double LearningRate { get; init => field = Guard.Positive(value, nameof(LearningRate)); } = 1e-3;
+
+    /// <summary>
+    /// Noise samples S a step; 1 by default. The gradient is the mean of the gradients of S samples: its noise variance falls as 1/S, its
+    /// cost rises as S.
+    /// </summary>
+    /// <exception cref="ArgumentOutOfRangeException">Below 1.</exception>
+    public int Samples { get; init => field = (int)Guard.AtLeastOne(value, nameof(Samples)); } = 1;
+
+    /// <summary>The weight of the KL term over the epochs; <see cref="KlSchedule.Constant"/> by default.</summary>
+    public KlSchedule KlSchedule { get; init; } = KlSchedule.Constant;
+
+    /// <summary>
+    /// Makes the optimizer from the parameters of model and likelihood; null, the default, for Adam with <see cref="LearningRate"/>. The
+    /// trainer disposes what it returns.
+    /// </summary>
+    public Func<IEnumerable<Parameter>, optim.Optimizer>? Optimizer { get; init; }
+
+    /// <summary>
+    /// Seeds the order of the rows and, layer by layer, the noise, so that a run repeats itself on the same machine; null, the default,
+    /// leaves both to libtorch's global generator. It does not seed the initial weights, which are drawn before.
+    /// </summary>
+    public ulong? Seed { get; init; }
+
+    /// <summary>Posterior samples with which validation data are scored after an epoch; 20 by default.</summary>
+    /// <exception cref="ArgumentOutOfRangeException">Below 1.</exception>
+    public int ValidationSamples { get; init => field = (int)Guard.AtLeastOne(value, nameof(ValidationSamples)); } = 20;
+
+    /// <summary>Epochs from one scoring of the validation data to the next; 1 by default. The last epoch is always scored.</summary>
+    /// <exception cref="ArgumentOutOfRangeException">Below 1.</exception>
+    public int ValidationInterval { get; init => field = (int)Guard.AtLeastOne(value, nameof(ValidationInterval)); } = 1;
+}

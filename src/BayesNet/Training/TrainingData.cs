@@ -1,0 +1,65 @@
+using BayesNet.Runtime;
+using static TorchSharp.torch;
+
+namespace BayesNet.Training;
+
+/// <summary>Inputs and targets of a data set held in memory, row n of one belonging to row n of the other.</summary>
+/// <remarks>The tensors stay the caller's: nothing here copies, changes or disposes them.</remarks>
+public sealed class TrainingData
+{
+    /// <summary>Pairs inputs with targets.</summary>
+    /// <param name="inputs">(rows, ...) as the model takes a batch.</param>
+    /// <param name="targets">(rows, ...) as the likelihood takes them.</param>
+    /// <exception cref="ArgumentException">The numbers of rows differ, there is none, or a value is NaN or infinite.</exception>
+    public TrainingData(Tensor inputs, Tensor targets)
+    {
+        ArgumentNullException.ThrowIfNull(inputs);
+        ArgumentNullException.ThrowIfNull(targets);
+        if (inputs.dim() == 0 || targets.dim() == 0 || inputs.size(0) != targets.size(0))
+        {
+            throw new ArgumentException(
+                $"inputs have shape {Guard.Format(inputs.shape)} and targets {Guard.Format(targets.shape)}; the first dimensions, the rows, must be equal.",
+                nameof(targets));
+        }
+
+        if (inputs.size(0) == 0)
+            throw new ArgumentException("The data set has no rows; check how it was read or filtered.", nameof(inputs));
+        Inputs = Guard.AllFinite(inputs);
+        Targets = Guard.AllFinite(targets);
+        Count = inputs.size(0);
+    }
+
+    /// <summary>The inputs, (rows, ...).</summary>
+    public Tensor Inputs { get; }
+
+    /// <summary>The targets, (rows, ...).</summary>
+    public Tensor Targets { get; }
+
+    /// <summary>The number of rows.</summary>
+    public long Count { get; }
+
+    /// <summary>The number of minibatches of a pass.</summary>
+    internal long Batches(long batchSize) => (Count + batchSize - 1) / batchSize;
+
+    /// <summary>
+    /// One pass over the rows in minibatches, the last one smaller where the size does not divide the rows. The tensors of a minibatch
+    /// belong to the dispose scope that is open while it is made.
+    /// </summary>
+    /// <param name="order">A permutation of the rows, int64, on the device of the data; null for the order of the rows.</param>
+    /// <param name="batchSize">Rows of a minibatch.</param>
+    internal IEnumerable<(Tensor Inputs, Tensor Targets)> Minibatches(Tensor? order, long batchSize)
+    {
+        for (long start = 0; start < Count; start += batchSize)
+        {
+            long length = Math.Min(batchSize, Count - start);
+            if (order is null)
+            {
+                yield return (Inputs.narrow(0, start, length), Targets.narrow(0, start, length));
+                continue;
+            }
+
+            Tensor rows = order.narrow(0, start, length);
+            yield return (Inputs.index_select(0, rows), Targets.index_select(0, rows));
+        }
+    }
+}

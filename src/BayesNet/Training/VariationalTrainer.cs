@@ -1,0 +1,331 @@
+using System.Diagnostics;
+using BayesNet.Likelihoods;
+using BayesNet.Prediction;
+using BayesNet.Runtime;
+using TorchSharp;
+using TorchSharp.Modules;
+using static TorchSharp.torch;
+
+namespace BayesNet.Training;
+
+/// <summary>
+/// Fits a model with Bayesian layers by stochastic variational inference: it minimises, an example,
+/// -ln p(y | f(x)) + KL(q || p) / N, the negative evidence lower bound divided by the size N of the training set (Graves 2011,
+/// equation 8; Blundell et al. 2015, equation 1).
+/// </summary>
+/// <remarks>
+/// The likelihood's own parameters, a noise level say, are trained beside the model's, as point estimates. Build the trainer after the
+/// model has been moved to its device and type: moving replaces parameters, and the optimizer would hold the old ones.
+/// </remarks>
+public sealed class VariationalTrainer : IDisposable
+{
+    private static readonly TimeSpan ReportInterval = TimeSpan.FromMilliseconds(100);
+
+    private readonly nn.Module<Tensor, Tensor> _model;
+    private readonly long _trainingSetSize;
+    private readonly TrainerOptions _options;
+    private readonly optim.Optimizer _optimizer;
+    private readonly Generator? _order;
+    private readonly Device _device;
+
+    /// <summary>Creates a trainer.</summary>
+    /// <param name="model">A network with at least one Bayesian layer.</param>
+    /// <param name="likelihood">How targets are distributed around its output; moved to the model's device and type.</param>
+    /// <param name="trainingSetSize">N, the examples of the whole training set, which the KL term is divided by; not the size of a minibatch.</param>
+    /// <param name="options">How to train; null for the defaults.</param>
+    /// <exception cref="ArgumentOutOfRangeException"><paramref name="trainingSetSize"/> is below 1.</exception>
+    /// <exception cref="InvalidOperationException">The model has no Bayesian layer.</exception>
+    public VariationalTrainer(nn.Module<Tensor, Tensor> model, Likelihood likelihood, long trainingSetSize, TrainerOptions? options = null)
+    {
+        ArgumentNullException.ThrowIfNull(model);
+        ArgumentNullException.ThrowIfNull(likelihood);
+        if (trainingSetSize < 1)
+        {
+            throw new ArgumentOutOfRangeException(
+                nameof(trainingSetSize), trainingSetSize, "trainingSetSize is the number of examples of the whole training set and must be at least 1.");
+        }
+
+        if (!model.BayesianModules().Any())
+            throw BayesianModuleExtensions.NoBayesianLayer(model);
+        _model = model;
+        Likelihood = likelihood;
+        _trainingSetSize = trainingSetSize;
+        _options = options ?? new TrainerOptions();
+
+        Parameter reference = model.parameters().First(parameter => parameter.is_floating_point());
+        _device = reference.device;
+        likelihood.to(reference.dtype).to(_device);
+        Parameter[] trained = [.. NamedParameters().Select(entry => entry.Parameter).Where(parameter => parameter.requires_grad)];
+        _optimizer = _options.Optimizer?.Invoke(trained) ?? optim.Adam(trained, lr: _options.LearningRate);
+        if (_options.Seed is { } seed)
+        {
+            model.SeedNoise(seed);
+            _order = new Generator(seed, CPU);
+        }
+    }
+
+    /// <summary>The likelihood, with what it has learned.</summary>
+    public Likelihood Likelihood { get; }
+
+    /// <summary>The optimizer, for learning-rate schedulers.</summary>
+    public optim.Optimizer Optimizer => _optimizer;
+
+    /// <summary>Steps taken so far.</summary>
+    public long Steps { get; private set; }
+
+    /// <summary>Trains on data in memory for <see cref="TrainerOptions.Epochs"/> epochs; a further call goes on from there.</summary>
+    /// <param name="data">The training set; it has <c>trainingSetSize</c> rows.</param>
+    /// <param name="validation">Data to score after epochs; null for none. They are never trained on.</param>
+    /// <param name="progress">Told at the end of every epoch, and ten times a second within one.</param>
+    /// <param name="cancellationToken">Stops the run after the step under way; what was learned stays.</param>
+    /// <returns>The history; with <see cref="FitResult.Cancelled"/> where the run was cancelled.</returns>
+    /// <exception cref="ArgumentException">The data do not have the rows that the trainer was told, or do not fit the model.</exception>
+    /// <exception cref="NonFiniteLossException">A loss is NaN or infinite.</exception>
+    public FitResult Fit(
+        TrainingData data, TrainingData? validation = null, IProgress<TrainingProgress>? progress = null, CancellationToken cancellationToken = default)
+    {
+        ArgumentNullException.ThrowIfNull(data);
+        if (data.Count != _trainingSetSize)
+        {
+            throw new ArgumentException(
+                $"data has {data.Count} rows, and the trainer was made for a training set of {_trainingSetSize}; pass the rows you train on as trainingSetSize.",
+                nameof(data));
+        }
+
+        return Run(() => Epoch(data), data.Batches(_options.BatchSize), validation, progress, cancellationToken);
+
+        IEnumerable<(Tensor, Tensor)> Epoch(TrainingData rows)
+        {
+            if (!_options.Shuffle)
+            {
+                foreach ((Tensor, Tensor) batch in rows.Minibatches(null, _options.BatchSize))
+                    yield return batch;
+                yield break;
+            }
+
+            using Tensor drawn = randperm(rows.Count, dtype: ScalarType.Int64, generator: _order).DetachFromDisposeScope();
+            using Tensor order = drawn.to(rows.Inputs.device).DetachFromDisposeScope();
+            foreach ((Tensor, Tensor) batch in rows.Minibatches(order, _options.BatchSize))
+                yield return batch;
+        }
+    }
+
+    /// <summary>Trains on the minibatches of a loader, which is enumerated once an epoch.</summary>
+    /// <param name="loader">
+    /// Minibatches (inputs, targets). Tensors that it makes while it is enumerated are disposed after their step; those made before stay.
+    /// </param>
+    /// <param name="validation">Data to score after epochs; null for none. They are never trained on.</param>
+    /// <param name="progress">Told at the end of every epoch, and ten times a second within one.</param>
+    /// <param name="cancellationToken">Stops the run after the step under way; what was learned stays.</param>
+    /// <returns>The history; with <see cref="FitResult.Cancelled"/> where the run was cancelled.</returns>
+    /// <exception cref="NonFiniteLossException">A loss is NaN or infinite.</exception>
+    /// <exception cref="ArgumentException">The loader gave no minibatch, or one that does not fit the model.</exception>
+    public FitResult Fit(
+        IEnumerable<(Tensor Inputs, Tensor Targets)> loader,
+        TrainingData? validation = null,
+        IProgress<TrainingProgress>? progress = null,
+        CancellationToken cancellationToken = default)
+    {
+        ArgumentNullException.ThrowIfNull(loader);
+        long? steps = loader.TryGetNonEnumeratedCount(out int count) ? count : null;
+        return Run(() => loader, steps, validation, progress, cancellationToken);
+    }
+
+    /// <summary>One step of the optimizer on one minibatch, for loops of one's own.</summary>
+    /// <param name="inputs">(batch, ...) as the model takes it.</param>
+    /// <param name="targets">(batch, ...) as the likelihood takes them.</param>
+    /// <param name="klWeight">The weight of the KL term; 1 is the evidence lower bound.</param>
+    /// <exception cref="ArgumentException">The minibatch is empty or does not fit.</exception>
+    /// <exception cref="NonFiniteLossException">The loss is NaN or infinite; no step was taken.</exception>
+    public StepResult Step(Tensor inputs, Tensor targets, double klWeight = 1)
+    {
+        StepResult result = AccumulateGradients(inputs, targets, klWeight);
+        using (NewDisposeScope())
+            _optimizer.step();
+        Steps++;
+        return result;
+    }
+
+    /// <summary>The predictive distribution of a batch, by the model as it stands.</summary>
+    /// <inheritdoc cref="Predictor.Predict"/>
+    public Predictive Predict(Tensor inputs, int samples = 100)
+    {
+        ArgumentNullException.ThrowIfNull(inputs);
+        using var scope = NewDisposeScope();
+        return Predictor.Predict(_model, Likelihood, inputs.to(_device), samples);
+    }
+
+    /// <summary>The mean log predictive density of data in nats an example, ln (1/S) sum_s p(y | f_s) averaged over the rows.</summary>
+    /// <param name="data">The data to score.</param>
+    /// <param name="samples">Posterior samples S.</param>
+    /// <exception cref="ArgumentOutOfRangeException"><paramref name="samples"/> is below 1.</exception>
+    public double LogLikelihood(TrainingData data, int samples = 100)
+    {
+        ArgumentNullException.ThrowIfNull(data);
+        double total = 0;
+        foreach ((Tensor inputs, Tensor targets) in InScopes(data.Minibatches(null, 1024)))
+        {
+            using Predictive predictive = Predict(inputs, samples);
+            total += predictive.LogDensity(targets.to(_device)).sum().to(ScalarType.Float64).item<double>();
+        }
+
+        return total / data.Count;
+    }
+
+    /// <inheritdoc/>
+    public void Dispose()
+    {
+        _optimizer.Dispose();
+        _order?.Dispose();
+    }
+
+    /// <summary>
+    /// Sets the gradients of a minibatch: the mean over the samples of the gradients of the negative log likelihood, each sample with
+    /// fresh noise and a backward pass of its own, and the gradient of the KL term.
+    /// </summary>
+    internal StepResult AccumulateGradients(Tensor inputs, Tensor targets, double klWeight)
+    {
+        ArgumentNullException.ThrowIfNull(inputs);
+        ArgumentNullException.ThrowIfNull(targets);
+        if (inputs.dim() == 0 || inputs.size(0) == 0)
+            throw new ArgumentException($"The minibatch has shape {Guard.Format(inputs.shape)}; it needs at least one row.", nameof(inputs));
+        Guard.Finite(klWeight);
+
+        using var scope = NewDisposeScope();
+        _optimizer.zero_grad();
+        Tensor x = inputs.to(_device);
+        Tensor y = targets.to(_device);
+        double negativeLogLikelihood = 0;
+        for (int s = 0; s < _options.Samples; s++)
+        {
+            using var sample = NewDisposeScope();
+            Tensor loss = Likelihood.LogLikelihood(_model.call(x), y).mean().neg();
+            double value = Finite(loss, "negative log likelihood", x, y);
+            negativeLogLikelihood += value / _options.Samples;
+            (_options.Samples == 1 ? loss : loss.Times(1.0 / _options.Samples)).backward();
+        }
+
+        Tensor divergence = _model.KlDivergence();
+        double kl = Finite(divergence, "KL divergence", x, y);
+        if (klWeight != 0)
+            divergence.Times(klWeight / _trainingSetSize).backward();
+        return new StepResult(
+            negativeLogLikelihood, kl, klWeight, negativeLogLikelihood + klWeight * kl / _trainingSetSize, -(_trainingSetSize * negativeLogLikelihood + kl));
+    }
+
+    private FitResult Run(
+        Func<IEnumerable<(Tensor, Tensor)>> loader,
+        long? stepsPerEpoch,
+        TrainingData? validation,
+        IProgress<TrainingProgress>? progress,
+        CancellationToken cancellationToken)
+    {
+        var clock = Stopwatch.StartNew();
+        var history = new List<EpochResult>(_options.Epochs);
+        long stepsBefore = Steps;
+        double? validationScore = null;
+        TimeSpan reported = TimeSpan.Zero;
+        bool training = _model.training;
+        _model.train();
+        try
+        {
+            for (int epoch = 1; epoch <= _options.Epochs; epoch++)
+            {
+                TimeSpan start = clock.Elapsed;
+                long step = 0, rows = 0;
+                double sum = 0;
+                StepResult last = default;
+                foreach ((Tensor inputs, Tensor targets) in InScopes(loader()))
+                {
+                    if (cancellationToken.IsCancellationRequested)
+                        return Result(cancelled: true);
+                    double fraction = stepsPerEpoch is { } total ? Math.Min(1, (double)step / total) : 0;
+                    last = Step(inputs, targets, _options.KlSchedule.Weight(epoch - 1 + fraction));
+                    step++;
+                    rows += inputs.size(0);
+                    sum += last.NegativeLogLikelihood * inputs.size(0);
+                    if (progress is not null && clock.Elapsed - reported > ReportInterval)
+                        Report(epoch, step, sum / rows, last);
+                }
+
+                if (step == 0)
+                    throw new ArgumentException("The loader gave no minibatch; check its data set, or that it can be enumerated more than once.", nameof(loader));
+                stepsPerEpoch = step;
+                double mean = sum / rows;
+                bool score = validation is not null && (epoch % _options.ValidationInterval == 0 || epoch == _options.Epochs);
+                if (score)
+                    validationScore = LogLikelihood(validation!, _options.ValidationSamples);
+                history.Add(new EpochResult(
+                    epoch, mean, last.KlDivergence, last.KlWeight, -(_trainingSetSize * mean + last.KlDivergence), score ? validationScore : null, clock.Elapsed - start));
+                Report(epoch, step, mean, last);
+            }
+
+            return Result(cancelled: false);
+        }
+        finally
+        {
+            _model.train(training);
+        }
+
+        FitResult Result(bool cancelled) => new(history, Steps - stepsBefore, cancelled, clock.Elapsed);
+
+        void Report(int epoch, long step, double mean, StepResult last)
+        {
+            reported = clock.Elapsed;
+            progress?.Report(new TrainingProgress
+            {
+                Epoch = epoch,
+                Epochs = _options.Epochs,
+                Step = step,
+                StepsPerEpoch = stepsPerEpoch,
+                NegativeLogLikelihood = mean,
+                KlDivergence = last.KlDivergence,
+                KlWeight = last.KlWeight,
+                Elbo = -(_trainingSetSize * mean + last.KlDivergence),
+                ValidationLogLikelihood = validationScore,
+                Elapsed = reported,
+                Fraction = (epoch - 1 + (stepsPerEpoch is { } total ? Math.Min(1, (double)step / total) : 0)) / _options.Epochs,
+            });
+        }
+    }
+
+    /// <summary>Enumerates with a dispose scope around every element: what the source makes for it is freed when the next is asked for.</summary>
+    private static IEnumerable<(Tensor, Tensor)> InScopes(IEnumerable<(Tensor, Tensor)> source)
+    {
+        using IEnumerator<(Tensor, Tensor)> enumerator = source.GetEnumerator();
+        while (true)
+        {
+            using var scope = NewDisposeScope();
+            if (!enumerator.MoveNext())
+                yield break;
+            yield return enumerator.Current;
+        }
+    }
+
+    private double Finite(Tensor loss, string name, Tensor inputs, Tensor targets)
+    {
+        double value = loss.dtype == ScalarType.Float64 ? loss.item<double>() : loss.to(ScalarType.Float64).item<double>();
+        return double.IsFinite(value) ? value : throw NotFinite(name, value, inputs, targets);
+    }
+
+    private NonFiniteLossException NotFinite(string name, double value, Tensor inputs, Tensor targets)
+    {
+        string? culprit = NamedParameters().FirstOrDefault(entry => !IsFinite(entry.Parameter)).Name;
+        string reason = culprit is not null
+            ? $"the first parameter that is not finite is '{culprit}'. Lower the learning rate, or start again from an earlier state"
+            : !IsFinite(inputs) ? "the minibatch's inputs hold NaN or infinite values; remove or impute them"
+            : !IsFinite(targets) ? "the minibatch's targets hold NaN or infinite values; remove or impute them"
+            : "all parameters are finite, so a value overflowed on the way: standardise inputs and targets, or lower the learning rate";
+        return new NonFiniteLossException($"The {name} is {value} at step {Steps + 1}: {reason}. No step was taken.") { ParameterName = culprit };
+    }
+
+    private static bool IsFinite(Tensor tensor)
+    {
+        using var scope = NewDisposeScope();
+        return tensor.isfinite().all().item<bool>();
+    }
+
+    private IEnumerable<(string Name, Parameter Parameter)> NamedParameters()
+        => _model.named_parameters().Concat(Likelihood.named_parameters().Select(entry => ("likelihood." + entry.name, entry.parameter)))
+            .Select(entry => (entry.Item1, entry.Item2));
+}
