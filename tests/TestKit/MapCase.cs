@@ -1,0 +1,56 @@
+using BayesNet.Maps;
+using TorchSharp;
+using static TorchSharp.torch;
+
+namespace BayesNet.TestKit;
+
+/// <summary>An affine map with the shape of an input: one line here, and the map goes through the whole battery.</summary>
+public sealed record MapCase(string Name, Func<AffineMap> Create, long[] InputShape)
+{
+    /// <summary>Every map, with the geometries that matter.</summary>
+    public static IReadOnlyList<MapCase> All { get; } =
+    [
+        new("linear", () => new LinearMap(3, 2), [2, 3]),
+        new("linear over positions", () => new LinearMap(3, 2), [2, 2, 3]),
+        new("linear over a grid", () => new LinearMap(2, 2), [2, 2, 2, 2]),
+        new("conv1d", () => new ConvolutionMap(2, 2, [3], padding: [1]), [2, 2, 4]),
+        new("conv1d same, even kernel", () => new ConvolutionMap(1, 2, [2], samePadding: true), [2, 1, 3]),
+        new("conv1d grouped, strided, dilated", () => new ConvolutionMap(4, 2, [2], stride: [2], dilation: [2], groups: 2), [2, 4, 6]),
+        new("conv2d", () => new ConvolutionMap(1, 2, [2, 2]), [2, 1, 3, 3]),
+        new("conv2d circular", () => new ConvolutionMap(1, 2, [3, 2], padding: [1, 1], stride: [2, 1], paddingMode: PaddingModes.Circular), [2, 1, 3, 2]),
+        new("conv2d reflect, depthwise", () => new ConvolutionMap(2, 2, [3, 3], padding: [1, 1], groups: 2, paddingMode: PaddingModes.Reflect), [2, 2, 3, 2]),
+        new("conv3d", () => new ConvolutionMap(1, 2, [2, 1, 2], padding: [1, 0, 0]), [2, 1, 2, 2, 2]),
+    ];
+
+    /// <summary>The case of the given name.</summary>
+    public static MapCase Named(string name) => All.Single(known => known.Name == name);
+
+    /// <summary>The matrix J of the map at an input: vec(f(x, w, 0)) = J vec(w), found column by column with basis weights.</summary>
+    /// <returns>(size of the output, size of the weight), float64.</returns>
+    public static Tensor Jacobian(AffineMap map, Tensor input)
+    {
+        using var scope = NewDisposeScope();
+        long[] shape = map.WeightShape.ToArray();
+        long size = shape.Aggregate((a, b) => a * b);
+        Tensor basis = eye(size, dtype: ScalarType.Float64);
+        var columns = new Tensor[size];
+        for (long i = 0; i < size; i++)
+            columns[i] = map.Apply(input, basis[i].reshape(shape), null).flatten();
+        return stack(columns, 1).MoveToOuterDisposeScope();
+    }
+
+    /// <summary>The matrix B of the bias: vec(f(x, 0, b)) = B b.</summary>
+    public static Tensor BiasJacobian(AffineMap map, Tensor input)
+    {
+        using var scope = NewDisposeScope();
+        Tensor zero = zeros(map.WeightShape.ToArray(), dtype: ScalarType.Float64);
+        Tensor basis = eye(map.OutputChannels, dtype: ScalarType.Float64);
+        var columns = new Tensor[map.OutputChannels];
+        for (long i = 0; i < columns.Length; i++)
+            columns[i] = map.Apply(input, zero, basis[i]).flatten();
+        return stack(columns, 1).MoveToOuterDisposeScope();
+    }
+
+    /// <inheritdoc/>
+    public override string ToString() => Name;
+}
