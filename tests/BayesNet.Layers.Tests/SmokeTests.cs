@@ -1,9 +1,0 @@
-using Xunit;
-
-namespace BayesNet.Layers.Tests;
-
-public sealed class SmokeTests
-{
-    [Fact]
-    public void Runs() => Assert.Equal(2, 1 + 1);
-}
