@@ -1,4 +1,5 @@
 using BayesNet.Maps;
+using BayesNet.Runtime;
 using static TorchSharp.torch;
 
 namespace BayesNet.Layers;
@@ -23,5 +24,30 @@ public sealed class BayesLinear : BayesianLayer
     public BayesLinear(long inputSize, long outputSize, bool hasBias = true, Device? device = null, ScalarType? dtype = null, BayesOptions? options = null)
         : base(nameof(BayesLinear), new LinearMap(inputSize, outputSize), hasBias, device, dtype, options)
     {
+    }
+
+    /// <summary>Creates a layer whose means start at given weights, such as those of a trained <c>nn.Linear</c>.</summary>
+    /// <param name="weight">(out, in); copied. Its type and device become the layer's.</param>
+    /// <param name="bias">(out), copied, or null for a layer without a bias.</param>
+    /// <param name="options">Posterior, prior and estimator; null for <see cref="BayesOptions.Default"/>.</param>
+    /// <exception cref="ArgumentException">The shapes do not fit each other.</exception>
+    /// <exception cref="NotSupportedException">The type is a half-precision one, or the estimator does not fit the posterior.</exception>
+    public BayesLinear(Tensor weight, Tensor? bias = null, BayesOptions? options = null)
+        : base(nameof(BayesLinear), MapOf(weight, bias), () => (weight, bias), options)
+    {
+    }
+
+    private static LinearMap MapOf(Tensor weight, Tensor? bias)
+    {
+        ArgumentNullException.ThrowIfNull(weight);
+        if (weight.dim() != 2)
+            throw new ArgumentException($"The weight has shape {Guard.Format(weight.shape)}; a linear layer's is (out, in).", nameof(weight));
+        if (bias is not null && (bias.dim() != 1 || bias.size(0) != weight.size(0)))
+        {
+            throw new ArgumentException(
+                $"The bias has shape {Guard.Format(bias.shape)}; with a weight of shape {Guard.Format(weight.shape)} it must be ({weight.size(0)}).", nameof(bias));
+        }
+
+        return new LinearMap(weight.size(1), weight.size(0));
     }
 }

@@ -35,27 +35,28 @@ public abstract class BayesianLayer : nn.Module<Tensor, Tensor>, IBayesianModule
     private readonly int _klSamples;
     private Estimator _estimator;
 
+    /// <summary>A layer whose initial means are drawn as TorchSharp's own layers draw their weights: uniform within 1 / sqrt(fan-in).</summary>
     private protected BayesianLayer(string name, AffineMap map, bool hasBias, Device? device, ScalarType? dtype, BayesOptions? options)
+        : this(name, map, () => Draw(map, hasBias, device, dtype), options)
+    {
+    }
+
+    /// <summary>A layer whose means start at given values; they are copied, and give the layer its type and device.</summary>
+    private protected BayesianLayer(string name, AffineMap map, Func<(Tensor Weight, Tensor? Bias)> initial, BayesOptions? options)
         : base(name)
     {
         NativeLibraries.Load();
         options ??= BayesOptions.Default;
         Map = map;
         _klSamples = (int)Guard.AtLeastOne(options.KlSamples, nameof(options.KlSamples));
-        ScalarType type = Guard.FloatingPoint(dtype ?? get_default_dtype(), nameof(dtype));
-        Device where = device ?? get_default_device();
-
         using (NewDisposeScope())
         using (no_grad())
         {
-            // The initial means are drawn as TorchSharp's own layers draw their weights: uniform within 1 / sqrt(fan-in).
-            double bound = 1 / Math.Sqrt(map.FanIn);
-            Tensor weight = empty(map.WeightShape.ToArray(), dtype: type, device: where).uniform_(-bound, bound);
+            (Tensor weight, Tensor? bias) = initial();
             _weight = options.Posterior.Create(weight);
             _weightPrior = options.Prior.Create(weight);
-            if (hasBias)
+            if (bias is not null)
             {
-                Tensor bias = empty(map.OutputChannels, dtype: type, device: where).uniform_(-bound, bound);
                 _bias = (options.BiasPosterior ?? options.Posterior).Create(bias);
                 _biasPrior = (options.BiasPrior ?? options.Prior).Create(bias);
             }
@@ -145,6 +146,15 @@ public abstract class BayesianLayer : nn.Module<Tensor, Tensor>, IBayesianModule
     /// <summary>The layer's parts in one line.</summary>
     public sealed override string ToString()
         => $"{GetName()}({Map}, {_weight.GetName()}, prior {_weightPrior.GetName()}, {_estimator})";
+
+    private static (Tensor Weight, Tensor? Bias) Draw(AffineMap map, bool hasBias, Device? device, ScalarType? dtype)
+    {
+        ScalarType type = Guard.FloatingPoint(dtype ?? get_default_dtype(), nameof(dtype));
+        Device where = device ?? get_default_device();
+        double bound = 1 / Math.Sqrt(map.FanIn);
+        Tensor weight = empty(map.WeightShape.ToArray(), dtype: type, device: where).uniform_(-bound, bound);
+        return (weight, hasBias ? empty(map.OutputChannels, dtype: type, device: where).uniform_(-bound, bound) : null);
+    }
 
     /// <inheritdoc/>
     protected override void Dispose(bool disposing)

@@ -1,5 +1,6 @@
 using BayesNet.Maps;
 using TorchSharp;
+using TorchSharp.Modules;
 using static TorchSharp.torch;
 
 namespace BayesNet.Layers;
@@ -17,6 +18,11 @@ public static class bnn
     public static BayesLinear Linear(
         long inputSize, long outputSize, bool hasBias = true, Device? device = null, ScalarType? dtype = null, BayesOptions? options = null)
         => new(inputSize, outputSize, hasBias, device, dtype, options);
+
+    /// <summary>The Bayesian twin of <c>nn.Linear</c> with given weights: the means start at copies of them.</summary>
+    /// <inheritdoc cref="BayesLinear(Tensor, Tensor, BayesOptions)"/>
+    public static BayesLinear Linear(Parameter weight, Parameter? bias = null, BayesOptions? options = null)
+        => new(weight, bias, options);
 
     /// <summary>The Bayesian twin of <c>nn.Conv1d</c>: input (batch, in, L) or (in, L).</summary>
     /// <param name="in_channels">Channels of the input.</param>
