@@ -160,7 +160,12 @@ public abstract class BayesianLayer : nn.Module<Tensor, Tensor>, IBayesianModule
     protected override void Dispose(bool disposing)
     {
         if (disposing)
+        {
+            foreach (nn.Module part in children())
+                part.Dispose();
             Noise.Dispose();
+        }
+
         base.Dispose(disposing);
     }
 }

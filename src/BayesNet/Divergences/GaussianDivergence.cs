@@ -22,13 +22,13 @@ internal static class GaussianDivergence
             double count = posterior.Mean.numel();
             double priorStdDev = prior.ScalarStdDev;
             Tensor centred = prior.ScalarMean == 0 ? posterior.Mean : posterior.Mean.Plus(-prior.ScalarMean);
-            Tensor squares = centred.square().sum().Plus(posterior.Variance.sum());
+            Tensor squares = centred.Squared().sum().Plus(posterior.Variance.sum());
             result = squares.Times(0.5 / (priorStdDev * priorStdDev)).Plus(count * (Math.Log(priorStdDev) - 0.5)).sub(sumLogStdDev);
         }
         else
         {
-            Tensor squares = posterior.Mean.sub(prior.Mean!).square().Plus(posterior.Variance);
-            Tensor perEntry = squares.div(prior.StdDev!.square()).sub(Scalars.One).mul(Scalars.Half).Plus(prior.StdDev!.log());
+            Tensor squares = posterior.Mean.sub(prior.Mean!).Squared().Plus(posterior.Variance);
+            Tensor perEntry = squares.div(prior.StdDev!.Squared()).sub(Scalars.One).mul(Scalars.Half).Plus(prior.StdDev!.log());
             result = perEntry.expand_as(posterior.Mean).sum().sub(sumLogStdDev);
         }
 

@@ -58,7 +58,7 @@ public sealed class GaussianLikelihood : Likelihood
         RequireSameShape(output, target);
         using var scope = NewDisposeScope();
         Tensor standardised = target.sub(output).mul(_logNoise.neg().exp());
-        Tensor perOutput = standardised.square().mul(Scalars.Half).Plus(_logNoise).Plus(HalfLogTwoPi).neg();
+        Tensor perOutput = standardised.Squared().mul(Scalars.Half).Plus(_logNoise).Plus(HalfLogTwoPi).neg();
         return SumOverOutputs(perOutput, 1).MoveToOuterDisposeScope();
     }
 

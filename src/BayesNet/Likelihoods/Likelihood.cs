@@ -25,4 +25,12 @@ public abstract class Likelihood : nn.Module
     /// <summary>The predictive distribution, the equal-weight mixture over posterior samples of the output.</summary>
     /// <param name="outputs">(samples, batch, ...): the network's output under each sample. The predictive keeps what it needs.</param>
     public abstract Predictive Predict(Tensor outputs);
+
+    /// <inheritdoc/>
+    protected override void Dispose(bool disposing)
+    {
+        if (disposing)
+            this.DisposeOwnTensors();
+        base.Dispose(disposing);
+    }
 }

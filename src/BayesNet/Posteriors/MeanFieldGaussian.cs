@@ -38,6 +38,7 @@ public sealed class MeanFieldGaussian : Posterior, ILocallyReparameterizable
     {
         Guard.FloatingPoint(initialMean.dtype, nameof(initialMean));
         ScaleParameterization = scale ?? ScaleParameterization.Log;
+        using (NewDisposeScope())
         using (no_grad())
         {
             double rho = ScaleParameterization.Inverse(Guard.Positive(initialStdDev));
@@ -75,7 +76,7 @@ public sealed class MeanFieldGaussian : Posterior, ILocallyReparameterizable
         get
         {
             using Tensor stdDev = StdDev;
-            return stdDev.square();
+            return stdDev.Squared();
         }
     }
 
@@ -104,7 +105,7 @@ public sealed class MeanFieldGaussian : Posterior, ILocallyReparameterizable
     public override Tensor LogDensity(Tensor weight)
     {
         using var scope = NewDisposeScope();
-        Tensor perEntry = weight.sub(_mean).div(StdDev).square().mul(Scalars.Half).Plus(LogStdDev).Plus(HalfLogTwoPi);
+        Tensor perEntry = weight.sub(_mean).div(StdDev).Squared().mul(Scalars.Half).Plus(LogStdDev).Plus(HalfLogTwoPi);
         return perEntry.flatten(weight.dim() - Shape.Length).sum(dim: -1).neg().MoveToOuterDisposeScope();
     }
 
@@ -117,6 +118,6 @@ public sealed class MeanFieldGaussian : Posterior, ILocallyReparameterizable
     {
         ArgumentNullException.ThrowIfNull(map);
         using var scope = NewDisposeScope();
-        return map.Apply(input.square(), Variance, biasVariance).MoveToOuterDisposeScope();
+        return map.Apply(input.Squared(), Variance, biasVariance).MoveToOuterDisposeScope();
     }
 }

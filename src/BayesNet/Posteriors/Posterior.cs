@@ -61,6 +61,14 @@ public abstract class Posterior : nn.Module
         using Tensor eps = SampleNoise(noise, leading);
         return Transform(eps);
     }
+
+    /// <inheritdoc/>
+    protected override void Dispose(bool disposing)
+    {
+        if (disposing)
+            this.DisposeOwnTensors();
+        base.Dispose(disposing);
+    }
 }
 
 /// <summary>

@@ -22,13 +22,13 @@ public sealed class CategoricalPredictive : Predictive
     public override Tensor Mean => Once(nameof(Mean), () => LogProbabilities.exp().mean([0]));
 
     /// <summary>The standard deviation of each class's probability over the samples, (batch, classes).</summary>
-    public override Tensor Epistemic => Once(nameof(Epistemic), () => LogProbabilities.exp().sub(Mean).square().mean([0]).sqrt());
+    public override Tensor Epistemic => Once(nameof(Epistemic), () => LogProbabilities.exp().sub(Mean).Squared().mean([0]).sqrt());
 
     /// <summary>The root of the mean over samples of p (1 - p), the variance of each class's indicator, (batch, classes).</summary>
     public override Tensor Aleatoric => Once(nameof(Aleatoric), () =>
     {
         Tensor probabilities = LogProbabilities.exp();
-        return probabilities.sub(probabilities.square()).mean([0]).clamp_min(Scalars.Zero).sqrt();
+        return probabilities.sub(probabilities.Squared()).mean([0]).clamp_min(Scalars.Zero).sqrt();
     });
 
     /// <summary>The most probable class of each example, (batch), int64.</summary>

@@ -28,7 +28,7 @@ public sealed class GaussianPredictive : Predictive
 
     /// <inheritdoc/>
     /// <remarks>The standard deviation over the samples, divided by S, so that the parts add up to the mixture's own variance; 0 for S = 1.</remarks>
-    public override Tensor Epistemic => Once(nameof(Epistemic), () => Components.sub(Mean).square().mean([0]).sqrt());
+    public override Tensor Epistemic => Once(nameof(Epistemic), () => Components.sub(Mean).Squared().mean([0]).sqrt());
 
     /// <inheritdoc/>
     public override Tensor Aleatoric => Once(nameof(Aleatoric), () => zeros_like(Mean).Plus(Noise));
@@ -69,7 +69,7 @@ public sealed class GaussianPredictive : Predictive
         GaussianLikelihood.RequireSameShape(Mean, target);
         using var scope = NewDisposeScope();
         using var _ = no_grad();
-        Tensor perOutput = Components.sub(target).Times(1 / Noise).square().mul(Scalars.Half).neg();
+        Tensor perOutput = Components.sub(target).Times(1 / Noise).Squared().mul(Scalars.Half).neg();
         Tensor perExample = GaussianLikelihood.SumOverOutputs(perOutput, 2);
         double outputs = (double)perOutput.numel() / perExample.numel();
         return LogMeanExp(perExample).Plus(-outputs * (Math.Log(Noise) + GaussianLikelihood.HalfLogTwoPi)).MoveToOuterDisposeScope();

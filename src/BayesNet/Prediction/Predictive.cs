@@ -40,7 +40,7 @@ public abstract class Predictive : IDisposable
     public abstract Tensor Aleatoric { get; }
 
     /// <summary>The standard deviation of the mixture: the root of Epistemic^2 + Aleatoric^2; shape of <see cref="Mean"/>.</summary>
-    public Tensor StdDev => Once(nameof(StdDev), () => Epistemic.square().Plus(Aleatoric.square()).sqrt());
+    public Tensor StdDev => Once(nameof(StdDev), () => Epistemic.Squared().Plus(Aleatoric.Squared()).sqrt());
 
     /// <summary>A central interval that holds <paramref name="level"/> of the predictive distribution, output by output.</summary>
     /// <param name="level">Between 0 and 1, such as 0.95.</param>

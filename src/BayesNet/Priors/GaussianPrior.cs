@@ -87,8 +87,8 @@ public sealed class GaussianPrior : Prior
     {
         using var scope = NewDisposeScope();
         Tensor squared = IsScalar
-            ? weight.Plus(-_scalarMean).Times(1 / _scalarStdDev).square().mul(Scalars.Half).Plus(HalfLogTwoPi + Math.Log(_scalarStdDev))
-            : weight.sub(_mean!).div(_stdDev!).square().mul(Scalars.Half).Plus(_stdDev!.log()).Plus(HalfLogTwoPi);
+            ? weight.Plus(-_scalarMean).Times(1 / _scalarStdDev).Squared().mul(Scalars.Half).Plus(HalfLogTwoPi + Math.Log(_scalarStdDev))
+            : weight.sub(_mean!).div(_stdDev!).Squared().mul(Scalars.Half).Plus(_stdDev!.log()).Plus(HalfLogTwoPi);
         return squared.neg().MoveToOuterDisposeScope();
     }
 

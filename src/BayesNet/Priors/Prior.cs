@@ -24,6 +24,14 @@ public abstract class Prior : nn.Module
     /// <param name="dtype">float32 or float64.</param>
     /// <param name="device">Where the draw is to live.</param>
     public abstract Tensor Sample(NoiseSource noise, ReadOnlySpan<long> shape, ScalarType dtype, Device device);
+
+    /// <inheritdoc/>
+    protected override void Dispose(bool disposing)
+    {
+        if (disposing)
+            this.DisposeOwnTensors();
+        base.Dispose(disposing);
+    }
 }
 
 /// <summary>

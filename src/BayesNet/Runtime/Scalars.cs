@@ -24,10 +24,13 @@ internal static class Scalars
         return x.mul(scalar);
     }
 
+    /// <summary>x^2; TorchSharp's <c>square()</c> makes a new scalar for its exponent at every call.</summary>
+    internal static torch.Tensor Squared(this torch.Tensor x) => x.pow(Two);
+
     /// <summary>x + term, with a scalar that lives until the native call has returned.</summary>
     internal static torch.Tensor Plus(this torch.Tensor x, double term)
     {
         using Scalar scalar = term;
-        return x.add(scalar);
+        return x.add(scalar, One);
     }
 }

@@ -56,7 +56,7 @@ public sealed class VariationalTrainer : IDisposable
         _device = reference.device;
         likelihood.to(reference.dtype).to(_device);
         Parameter[] trained = [.. NamedParameters().Select(entry => entry.Parameter).Where(parameter => parameter.requires_grad)];
-        _optimizer = _options.Optimizer?.Invoke(trained) ?? optim.Adam(trained, lr: _options.LearningRate);
+        _optimizer = _options.Optimizer?.Invoke(trained) ?? new FusedAdam(trained, _options.LearningRate);
         if (_options.Seed is { } seed)
         {
             model.SeedNoise(seed);
