@@ -23,16 +23,22 @@ public sealed record EstimatorCase(string Name, Estimator Estimator, Func<bool, 
     public static EstimatorCase Named(string name) => All.Single(known => known.Name == name);
 
     /// <summary>The full covariance of a batch's outputs with the entries that the estimator drops set to zero.</summary>
-    /// <param name="full">(batch * outputs, batch * outputs).</param>
-    /// <param name="batch">The number of examples.</param>
-    public Tensor Kept(Tensor full, long batch)
+    /// <param name="full">(batch * outputs, batch * outputs), the outputs of an example in the order of their shape.</param>
+    /// <param name="outputShape">The output's shape, batch included.</param>
+    /// <param name="channelDimension">Which of its dimensions counts channels.</param>
+    /// <param name="keepsChannels">Whether channels of one example and position count as one entry.</param>
+    public Tensor Kept(Tensor full, ReadOnlySpan<long> outputShape, int channelDimension, bool keepsChannels)
     {
         using var scope = NewDisposeScope();
-        long size = full.size(0), perExample = size / batch;
-        Tensor index = arange(size);
-        Tensor example = index.div(perExample, RoundingMode.floor);
+        long[] shape = outputShape.ToArray();
+        Tensor Index(params long[] sizes) => arange(sizes.Aggregate(1L, (a, b) => a * b)).reshape(sizes);
+        Tensor example = Index([shape[0], .. Enumerable.Repeat(1L, shape.Length - 1)]).expand(shape).flatten();
+        long[] entryShape = [.. shape];
+        if (keepsChannels)
+            entryShape[channelDimension] = 1;
+        Tensor entry = Index(entryShape).expand(shape).flatten();
         Tensor sameExample = example.unsqueeze(0).eq(example.unsqueeze(1));
-        Tensor sameEntry = index.unsqueeze(0).eq(index.unsqueeze(1));
+        Tensor sameEntry = entry.unsqueeze(0).eq(entry.unsqueeze(1));
         Tensor mask = where(sameEntry, Flag(Keeps(true, true)), where(sameExample, Flag(Keeps(true, false)), Flag(Keeps(false, false))));
         return full.mul(mask).MoveToOuterDisposeScope();
 

@@ -10,17 +10,20 @@ public sealed record MapCase(string Name, Func<AffineMap> Create, long[] InputSh
     /// <summary>Every map, with the geometries that matter.</summary>
     public static IReadOnlyList<MapCase> All { get; } =
     [
-        new("linear", () => new LinearMap(3, 2), [2, 3]),
-        new("linear over positions", () => new LinearMap(3, 2), [2, 2, 3]),
+        new("linear", () => new LinearMap(3, 2), [2, 3]) { IsRepresentative = true },
+        new("linear over positions", () => new LinearMap(3, 2), [2, 2, 3]) { IsRepresentative = true },
         new("linear over a grid", () => new LinearMap(2, 2), [2, 2, 2, 2]),
         new("conv1d", () => new ConvolutionMap(2, 2, [3], padding: [1]), [2, 2, 4]),
         new("conv1d same, even kernel", () => new ConvolutionMap(1, 2, [2], samePadding: true), [2, 1, 3]),
-        new("conv1d grouped, strided, dilated", () => new ConvolutionMap(4, 2, [2], stride: [2], dilation: [2], groups: 2), [2, 4, 6]),
-        new("conv2d", () => new ConvolutionMap(1, 2, [2, 2]), [2, 1, 3, 3]),
+        new("conv1d grouped, strided, dilated", () => new ConvolutionMap(4, 2, [2], stride: [2], dilation: [2], groups: 2), [2, 4, 6]) { IsRepresentative = true },
+        new("conv2d", () => new ConvolutionMap(1, 2, [2, 2]), [2, 1, 3, 3]) { IsRepresentative = true },
         new("conv2d circular", () => new ConvolutionMap(1, 2, [3, 2], padding: [1, 1], stride: [2, 1], paddingMode: PaddingModes.Circular), [2, 1, 3, 2]),
         new("conv2d reflect, depthwise", () => new ConvolutionMap(2, 2, [3, 3], padding: [1, 1], groups: 2, paddingMode: PaddingModes.Reflect), [2, 2, 3, 2]),
         new("conv3d", () => new ConvolutionMap(1, 2, [2, 1, 2], padding: [1, 0, 0]), [2, 1, 2, 2, 2]),
     ];
+
+    /// <summary>Whether the map stands for the others where all of them would take too long.</summary>
+    public bool IsRepresentative { get; init; }
 
     /// <summary>The case of the given name.</summary>
     public static MapCase Named(string name) => All.Single(known => known.Name == name);

@@ -15,9 +15,25 @@ public sealed record PosteriorCase(string Name, Func<Tensor, Posterior> Create, 
     /// <summary>Every posterior.</summary>
     public static IReadOnlyList<PosteriorCase> All { get; } =
     [
-        new("mean-field Gaussian, log scale", mean => MeanField(mean, ScaleParameterization.Log), posterior => MeanFieldCovariance(posterior, rho => rho.exp())),
-        new("mean-field Gaussian, softplus", mean => MeanField(mean, ScaleParameterization.Softplus), posterior => MeanFieldCovariance(posterior, rho => rho.exp().log1p())),
+        new("mean-field Gaussian, log scale", mean => MeanField(mean, ScaleParameterization.Log), q => Diagonal(Named(q, "log_scale").exp().square())),
+        new("mean-field Gaussian, softplus", mean => MeanField(mean, ScaleParameterization.Softplus), q => Diagonal(Named(q, "rho").exp().log1p().square())),
+        new("Laplace", mean => Jitter(new MeanFieldLaplace(mean, 0.4)), q => Diagonal(2 * Named(q, "log_scale").exp().square())),
+        new("logistic", mean => Jitter(new MeanFieldLogistic(mean, 0.3)), q => Diagonal(Math.PI * Math.PI / 3 * Named(q, "log_scale").exp().square())),
+        new("uniform", mean => Jitter(new MeanFieldUniform(mean, 1.5)), q => Diagonal(Named(q, "log_scale").exp().square() / 12)),
+        new("Student-t", mean => Jitter(new MeanFieldStudentT(mean, 0.4, 12)), q => Diagonal(1.2 * Named(q, "log_scale").exp().square())),
+        new("full covariance per output", mean => Jitter(new FullCovarianceGaussian(mean, 0.4)), FullCovariance),
+        new("full covariance per layer", mean => Jitter(new FullCovarianceGaussian(mean, 0.3, CovarianceGroups.PerLayer)), FullCovariance),
+        new("low rank per output", mean => Jitter(new LowRankGaussian(mean, 0.5, 2)), LowRankCovariance),
+        new("low rank per layer", mean => Jitter(new LowRankGaussian(mean, 0.5, 3, CovarianceGroups.PerLayer)), LowRankCovariance),
+        new("matrix normal", mean => Jitter(new MatrixNormalSpecification { InitialStdDev = 0.4 }.Create(mean)), MatrixNormalCovariance) { KeepsChannels = true },
+        new("variational dropout per weight", mean => Dropout(mean, AlphaSharing.PerWeight), DropoutCovariance),
+        new("variational dropout per output", mean => Dropout(mean, AlphaSharing.PerOutput), DropoutCovariance),
+        new("variational dropout per input", mean => Dropout(mean, AlphaSharing.PerInput), DropoutCovariance),
+        new("variational dropout per layer", mean => Dropout(mean, AlphaSharing.PerLayer), DropoutCovariance),
     ];
+
+    /// <summary>Whether local reparameterization keeps the covariance of the outputs of one example and position.</summary>
+    public bool KeepsChannels { get; init; }
 
     /// <summary>The case of the given name.</summary>
     public static PosteriorCase Named(string name) => All.Single(known => known.Name == name);
@@ -25,19 +41,55 @@ public sealed record PosteriorCase(string Name, Func<Tensor, Posterior> Create, 
     /// <inheritdoc/>
     public override string ToString() => Name;
 
-    private static MeanFieldGaussian MeanField(Tensor mean, ScaleParameterization scale)
-    {
-        var posterior = new MeanFieldGaussian(mean, 0.5, scale);
-        using (NewDisposeScope())
-        using (no_grad())
-            posterior.ScaleParameter.add_(randn_like(mean) * 0.3);
-        return posterior;
-    }
+    private static Posterior MeanField(Tensor mean, ScaleParameterization scale) => Jitter(new MeanFieldGaussian(mean, 0.5, scale));
 
-    private static Tensor MeanFieldCovariance(Posterior posterior, Func<Tensor, Tensor> scale)
+    private static Posterior Dropout(Tensor mean, AlphaSharing sharing) => Jitter(new VariationalDropout(mean, 0.3, sharing));
+
+    /// <summary>Moves every parameter but the mean away from its initial value, at which much is special.</summary>
+    private static Posterior Jitter(Posterior posterior)
     {
         using var scope = NewDisposeScope();
         using var _ = no_grad();
-        return diag(scale(((MeanFieldGaussian)posterior).ScaleParameter).square().flatten()).MoveToOuterDisposeScope();
+        foreach ((string name, TorchSharp.Modules.Parameter parameter) in posterior.named_parameters())
+        {
+            if (name != "mean")
+                parameter.add_(randn_like(parameter) * 0.2);
+        }
+
+        return posterior;
     }
+
+    private static Tensor Named(Posterior posterior, string parameter)
+        => posterior.named_parameters().Single(entry => entry.name == parameter).parameter.detach();
+
+    private static Tensor Diagonal(Tensor variance) => diag(variance.flatten());
+
+    private static Tensor FullCovariance(Posterior posterior)
+    {
+        Tensor l = Lower(Named(posterior, "factor"));
+        return Blocks(l.matmul(l.transpose(1, 2)));
+    }
+
+    private static Tensor LowRankCovariance(Posterior posterior)
+    {
+        Tensor p = Named(posterior, "factor");
+        return Blocks(p.matmul(p.transpose(1, 2))) + Diagonal(Named(posterior, "log_scale").exp().square());
+    }
+
+    private static Tensor MatrixNormalCovariance(Posterior posterior)
+    {
+        if (posterior is MeanFieldGaussian)
+            return Diagonal(Named(posterior, "log_scale").exp().square());
+        Tensor a = Lower(Named(posterior, "output_factor")), b = Lower(Named(posterior, "input_factor"));
+        return kron(a.mm(a.t()), b.mm(b.t()));
+    }
+
+    private static Tensor DropoutCovariance(Posterior posterior)
+        => Diagonal(Named(posterior, "log_alpha").exp() * Named(posterior, "mean").square());
+
+    private static Tensor Lower(Tensor unconstrained)
+        => unconstrained.tril(-1) + unconstrained.diagonal(0, -2, -1).exp().diag_embed();
+
+    /// <summary>(groups, n, n) as one matrix of blocks.</summary>
+    private static Tensor Blocks(Tensor blocks) => block_diag([.. blocks.unbind()]);
 }

@@ -16,7 +16,19 @@ public static class KlDivergences
     private static readonly ConcurrentDictionary<(Type Posterior, Type Prior), Func<Posterior, Prior, Tensor>> Forms = new();
     private static readonly ConcurrentDictionary<(Type Posterior, Type Prior), Func<Posterior, Prior, Tensor>?> Resolved = new();
 
-    static KlDivergences() => Register<MeanFieldGaussian, GaussianPrior>(GaussianDivergence.MeanField);
+    static KlDivergences()
+    {
+        Register<MeanFieldGaussian, GaussianPrior>(GaussianDivergence.MeanField);
+        Register<Posterior, GaussianPrior>(GaussianDivergence.ByMoments);
+        Register<Posterior, LearnedGaussianPrior>(GaussianDivergence.Learned);
+        Register<GaussianPosterior, LaplacePrior>(LaplaceDivergence.Gaussian);
+        Register<MeanFieldLaplace, LaplacePrior>(LaplaceDivergence.Laplace);
+        Register<MeanFieldLogistic, LaplacePrior>(LaplaceDivergence.Logistic);
+        Register<MeanFieldUniform, LaplacePrior>(LaplaceDivergence.Uniform);
+        Register<MatrixNormal, MatrixNormalPrior>(MatrixNormalDivergence.Compute);
+        Register<GaussianPosterior, LogUniformPrior>(LogUniformDivergence.Gaussian);
+        Register<Posterior, LogUniformPrior>(LogUniformDivergence.Refuse);
+    }
 
     /// <summary>The pairs that have a closed form, in no particular order.</summary>
     public static IReadOnlyCollection<(Type Posterior, Type Prior)> ClosedForms => [.. Forms.Keys];
@@ -69,6 +81,10 @@ public static class KlDivergences
         Tensor logPrior = prior.LogDensity(weights).flatten(1).sum(dim: 1);
         return posterior.LogDensity(weights).sub(logPrior).mean().MoveToOuterDisposeScope();
     }
+
+    /// <summary>The registered pair of types whose form a pair takes; null where it has none.</summary>
+    internal static (Type Posterior, Type Prior)? FormOf(Posterior posterior, Prior prior)
+        => Resolve(posterior, prior) is { } form ? Forms.First(entry => entry.Value == form).Key : null;
 
     private static Func<Posterior, Prior, Tensor>? Resolve(Posterior posterior, Prior prior)
     {

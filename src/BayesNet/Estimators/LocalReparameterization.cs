@@ -1,7 +1,6 @@
 using BayesNet.Maps;
 using BayesNet.Posteriors;
 using BayesNet.Runtime;
-using TorchSharp;
 using static TorchSharp.torch;
 
 namespace BayesNet.Estimators;
@@ -17,28 +16,26 @@ namespace BayesNet.Estimators;
 /// </remarks>
 internal sealed class LocalReparameterization : Estimator
 {
-    // The least normal numbers. A clamp, unlike an added constant, changes no variance above it; below it the gradient is zero.
-    private static readonly Scalar FloorFloat32 = 1.1754944e-38;
-    private static readonly Scalar FloorFloat64 = 2.2250738585072014e-308;
-
     public override string Name => "local reparameterization";
 
     public override string? WhyNot(AffineMap map, Posterior weight, Posterior? bias)
-        => weight is not ILocallyReparameterizable
-            ? $"Local reparameterization needs outputs with a Gaussian law, and a {weight.GetName()} posterior does not give them; "
-                + "use Estimator.SharedWeights or Estimator.WeightsPerExample."
-            : bias is not (null or ILocallyReparameterizable)
-            ? $"Local reparameterization needs outputs with a Gaussian law, and a bias with a {bias.GetName()} posterior does not give them; "
-                + "give the bias a Gaussian posterior, or use Estimator.SharedWeights or Estimator.WeightsPerExample."
+        => WhyNotWeight(map, weight) is { } reason
+            ? $"Local reparameterization draws outputs directly, and {reason}; use Estimator.SharedWeights or Estimator.WeightsPerExample."
+            : bias is not (null or (ILocallyReparameterizable and Posterior { HasIndependentSymmetricEntries: true }))
+            ? $"Local reparameterization adds the bias's variance to that of the outputs, and a bias with a {bias.GetName()} posterior does not admit "
+                + "it; give the bias independent Gaussian entries, or use Estimator.SharedWeights or Estimator.WeightsPerExample."
             : null;
 
     public override Tensor Forward(AffineMap map, Posterior weight, Posterior? bias, Tensor input, NoiseSource noise)
     {
         using var scope = NewDisposeScope();
         Tensor mean = map.Apply(input, weight.Mean, bias?.Mean);
-        Tensor variance = ((ILocallyReparameterizable)weight).OutputVariance(map, input, bias?.Variance);
-        Tensor stdDev = variance.clamp_min(variance.dtype == ScalarType.Float64 ? FloorFloat64 : FloorFloat32).sqrt();
-        Tensor zeta = noise.Normal(mean.shape, mean.dtype, mean.device);
-        return addcmul(mean, stdDev, zeta, Scalars.One).MoveToOuterDisposeScope();
+        Tensor deviation = ((ILocallyReparameterizable)weight).SampleOutputDeviation(map, input, bias?.Variance, noise);
+        return mean.Plus(deviation).MoveToOuterDisposeScope();
     }
+
+    private static string? WhyNotWeight(AffineMap map, Posterior weight)
+        => weight is ILocallyReparameterizable gaussian
+            ? gaussian.WhyNotLocally(map)
+            : $"those of a {weight.GetName()} posterior have no law that can be drawn from: a weighted sum of its entries is not of its family";
 }

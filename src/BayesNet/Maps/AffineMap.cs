@@ -1,3 +1,4 @@
+using BayesNet.Runtime;
 using static TorchSharp.torch;
 
 namespace BayesNet.Maps;
@@ -53,6 +54,23 @@ public abstract class AffineMap
 
     /// <summary>Reshapes (batch, channels) so that it broadcasts over the positions of an input or output with <paramref name="rank"/> dimensions.</summary>
     public abstract Tensor OverPositions(Tensor perChannel, long rank);
+
+    /// <summary>Which dimension of an output with <paramref name="rank"/> dimensions, batch included, counts its channels.</summary>
+    public abstract int ChannelDimension(long rank);
+
+    /// <summary>sum_r f(x, c_r)^2 for weights c_1, c_2, ... that differ in nothing but their index, in one application of the map.</summary>
+    /// <param name="input">(batch, ...) as the map takes it.</param>
+    /// <param name="columns">(channels, columns, the weight's dimensions behind the first).</param>
+    /// <returns>The map's output shape with <c>channels</c> channels.</returns>
+    internal Tensor SumOfSquares(Tensor input, Tensor columns)
+    {
+        using var scope = NewDisposeScope();
+        Tensor images = Apply(input, columns.flatten(0, 1), null);
+        int channel = ChannelDimension(images.dim());
+        ReadOnlySpan<long> shape = images.shape;
+        long[] split = [.. shape[..channel], columns.size(0), columns.size(1), .. shape[(channel + 1)..]];
+        return images.reshape(split).Squared().sum(dim: channel + 1).MoveToOuterDisposeScope();
+    }
 
     /// <summary>A short description for messages and summaries, such as <c>linear 8 -> 50</c>.</summary>
     public abstract override string ToString();

@@ -128,6 +128,9 @@ public sealed class ConvolutionMap : AffineMap
     }
 
     /// <inheritdoc/>
+    public override int ChannelDimension(long rank) => 1;
+
+    /// <inheritdoc/>
     public override string ToString()
         => $"conv{Dimensions}d {InputChannels} -> {OutputChannels}, kernel {string.Join("x", _weightShape.Skip(2))}";
 

@@ -67,5 +67,8 @@ public sealed class LinearMap : AffineMap
     }
 
     /// <inheritdoc/>
+    public override int ChannelDimension(long rank) => (int)rank - 1;
+
+    /// <inheritdoc/>
     public override string ToString() => $"linear {InputChannels} -> {OutputChannels}";
 }

@@ -1,5 +1,6 @@
 using BayesNet.Estimators;
 using BayesNet.Maps;
+using BayesNet.Reparameterization;
 using BayesNet.Runtime;
 using TorchSharp.Modules;
 using TorchSharp.Utils;
@@ -13,10 +14,8 @@ namespace BayesNet.Posteriors;
 /// <remarks>
 /// State dict: <c>mean</c>, and <c>log_scale</c> or <c>rho</c> by <see cref="ScaleParameterization"/>, both of the weight's shape.
 /// </remarks>
-public sealed class MeanFieldGaussian : Posterior, ILocallyReparameterizable
+public sealed class MeanFieldGaussian : GaussianPosterior, ILocallyReparameterizable, ISparsifiable
 {
-    private static readonly double HalfLogTwoPi = 0.5 * Math.Log(2 * Math.PI);
-
     [ComponentName(Name = "mean")]
     private readonly Parameter _mean;
 
@@ -42,8 +41,8 @@ public sealed class MeanFieldGaussian : Posterior, ILocallyReparameterizable
         using (no_grad())
         {
             double rho = ScaleParameterization.Inverse(Guard.Positive(initialStdDev));
-            _mean = Own(initialMean.detach().clone());
-            Parameter scaleParameter = Own(zeros_like(initialMean).Plus(rho));
+            _mean = OwnedTensors.Parameter(initialMean.detach().clone());
+            Parameter scaleParameter = OwnedTensors.Parameter(zeros_like(initialMean).Plus(rho));
             if (ReferenceEquals(ScaleParameterization, ScaleParameterization.Log))
                 _logScale = scaleParameter;
             else
@@ -51,8 +50,6 @@ public sealed class MeanFieldGaussian : Posterior, ILocallyReparameterizable
         }
 
         RegisterComponents();
-
-        static Parameter Own(Tensor value) => (Parameter)new Parameter(value).DetachFromDisposeScope();
     }
 
     /// <summary>How <see cref="StdDev"/> is made of <see cref="ScaleParameter"/>.</summary>
@@ -67,8 +64,8 @@ public sealed class MeanFieldGaussian : Posterior, ILocallyReparameterizable
     /// <summary>sigma, shape W; differentiable.</summary>
     public Tensor StdDev => ScaleParameterization.Scale(ScaleParameter);
 
-    /// <summary>ln sigma, shape W; differentiable.</summary>
-    public Tensor LogStdDev => ScaleParameterization.LogScaleOf(ScaleParameter);
+    /// <inheritdoc/>
+    public override Tensor LogStdDev => ScaleParameterization.LogScaleOf(ScaleParameter);
 
     /// <inheritdoc/>
     public override Tensor Variance
@@ -105,9 +102,15 @@ public sealed class MeanFieldGaussian : Posterior, ILocallyReparameterizable
     public override Tensor LogDensity(Tensor weight)
     {
         using var scope = NewDisposeScope();
-        Tensor perEntry = weight.sub(_mean).div(StdDev).Squared().mul(Scalars.Half).Plus(LogStdDev).Plus(HalfLogTwoPi);
-        return perEntry.flatten(weight.dim() - Shape.Length).sum(dim: -1).neg().MoveToOuterDisposeScope();
+        Tensor perEntry = LocationScaleLaw.Normal.LogDensity(weight.sub(_mean).div(StdDev)).sub(LogStdDev);
+        return perEntry.flatten(weight.dim() - Shape.Length).sum(dim: -1).MoveToOuterDisposeScope();
     }
+
+    /// <inheritdoc/>
+    public override Tensor Entropy() => MarginalEntropy();
+
+    /// <inheritdoc/>
+    public string? WhyNotLocally(AffineMap map) => null;
 
     /// <inheritdoc/>
     /// <remarks>
@@ -120,4 +123,8 @@ public sealed class MeanFieldGaussian : Posterior, ILocallyReparameterizable
         using var scope = NewDisposeScope();
         return map.Apply(input.Squared(), Variance, biasVariance).MoveToOuterDisposeScope();
     }
+
+    // The standard deviation of a zeroed weight: nothing beside any weight that is left, and still a number with a logarithm.
+    long ISparsifiable.Sparsify(double logAlpha)
+        => Sparsification.FillWhere(this, logAlpha, (_mean, 0), (ScaleParameter, ScaleParameterization.Inverse(1e-20)));
 }

@@ -1,5 +1,4 @@
 using BayesNet.Estimators;
-using BayesNet.Maps;
 using BayesNet.Runtime;
 using static TorchSharp.torch;
 
@@ -25,10 +24,10 @@ public abstract class Posterior : nn.Module
     /// <summary>The weight's shape W.</summary>
     public ReadOnlySpan<long> Shape => _shape;
 
-    /// <summary>E[w], shape W; differentiable in the parameters.</summary>
+    /// <summary>E[w], shape W, or the centre of symmetry where the mean does not exist; differentiable in the parameters.</summary>
     public abstract Tensor Mean { get; }
 
-    /// <summary>The marginal variance of each entry, shape W; differentiable in the parameters.</summary>
+    /// <summary>The marginal variance of each entry, shape W; infinite or NaN where it does not exist; differentiable in the parameters.</summary>
     public abstract Tensor Variance { get; }
 
     /// <summary>
@@ -47,13 +46,16 @@ public abstract class Posterior : nn.Module
     /// <param name="eps">What <see cref="SampleNoise"/> returned, its negative, or a replay of it.</param>
     public abstract Tensor Transform(Tensor eps);
 
-    /// <summary>T(theta, eps) - E[w], shape (L, W), computed without the cancellation that the subtraction would have.</summary>
+    /// <summary>T(theta, eps) - <see cref="Mean"/>, shape (L, W), computed without the cancellation that the subtraction would have.</summary>
     public abstract Tensor Deviation(Tensor eps);
 
     /// <summary>ln q(w), summed over the entries of the weight.</summary>
     /// <param name="weight">Shape (L, W).</param>
     /// <returns>Shape L; differentiable in the parameters and in <paramref name="weight"/>.</returns>
     public abstract Tensor LogDensity(Tensor weight);
+
+    /// <summary>-E[ln q(w)] in nats, a scalar; differentiable in the parameters.</summary>
+    public abstract Tensor Entropy();
 
     /// <summary>Draws weights: <see cref="Transform"/> of <see cref="SampleNoise"/>, shape (L, W).</summary>
     public Tensor Sample(NoiseSource noise, params ReadOnlySpan<long> leading)
@@ -69,18 +71,4 @@ public abstract class Posterior : nn.Module
             this.DisposeOwnTensors();
         base.Dispose(disposing);
     }
-}
-
-/// <summary>
-/// A posterior under which the image of an input by an affine map has Gaussian marginals of known variance, which is what local
-/// reparameterization needs (Kingma, Salimans and Welling 2015, section 3.2).
-/// </summary>
-public interface ILocallyReparameterizable
-{
-    /// <summary>The variance of each output of <paramref name="map"/>, the weight drawn from this posterior, the bias left out.</summary>
-    /// <param name="map">The map; its weight shape is this posterior's.</param>
-    /// <param name="input">(batch, ...) as the map takes it.</param>
-    /// <param name="biasVariance">A variance per output channel to be added, shape (out), or null.</param>
-    /// <returns>The shape of the map's output; not negative; differentiable in the parameters and in <paramref name="input"/>.</returns>
-    Tensor OutputVariance(AffineMap map, Tensor input, Tensor? biasVariance);
 }

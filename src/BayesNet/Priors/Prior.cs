@@ -13,9 +13,12 @@ public abstract class Prior : nn.Module
         : base(name)
         => NativeLibraries.Load();
 
-    /// <summary>ln p(w) of each entry.</summary>
+    /// <summary>ln p(w), entry by entry where the entries are independent.</summary>
     /// <param name="weight">Shape (L, W): any leading dimensions, then the weight's.</param>
-    /// <returns>Shape (L, W); differentiable in <paramref name="weight"/>.</returns>
+    /// <returns>
+    /// Terms whose sum behind the leading dimensions is ln p(w): shape (L, W) for independent entries, (L, 1) for a joint density;
+    /// differentiable in <paramref name="weight"/>.
+    /// </returns>
     public abstract Tensor LogDensity(Tensor weight);
 
     /// <summary>Draws weights from the prior.</summary>

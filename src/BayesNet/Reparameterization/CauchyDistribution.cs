@@ -1,4 +1,3 @@
-using BayesNet.Runtime;
 using static TorchSharp.torch;
 
 namespace BayesNet.Reparameterization;
@@ -9,28 +8,14 @@ namespace BayesNet.Reparameterization;
 /// </summary>
 public sealed class CauchyDistribution : LocationScaleDistribution
 {
-    private static readonly double LogPi = Math.Log(Math.PI);
-
     /// <summary>Creates the distribution; the scale is half the distance between the quartiles.</summary>
     /// <inheritdoc/>
     public CauchyDistribution(Tensor location, Tensor scale)
-        : base(BaseNoise.Cauchy, location, scale)
+        : base(LocationScaleLaw.Cauchy, location, scale)
     {
     }
 
     /// <inheritdoc/>
-    protected override double StandardEntropy => Math.Log(4 * Math.PI);
-
-    /// <inheritdoc/>
-    protected override double StandardMean => double.NaN;
-
-    /// <inheritdoc/>
-    protected override double StandardVariance => double.NaN;
-
-    /// <inheritdoc/>
     public override ReparameterizedDistribution WithParameters(IReadOnlyList<Tensor> parameters)
         => new CauchyDistribution(parameters[0], parameters[1]);
-
-    /// <inheritdoc/>
-    protected override Tensor StandardLogDensity(Tensor eps) => LogHypotenuse(eps).mul(Scalars.Two).Plus(LogPi).neg();
 }

@@ -40,10 +40,15 @@ public sealed class CholeskyGaussianDistribution : ReparameterizedDistribution
     public override bool HasClosedFormEntropy => true;
 
     /// <summary>L, shape (B, d, d); differentiable.</summary>
-    public Tensor Factor()
+    public Tensor Factor() => Factor(_unconstrained, _diagonal);
+
+    /// <summary>L of an unconstrained matrix (..., d, d); differentiable.</summary>
+    public static Tensor Factor(Tensor unconstrained, ScaleParameterization diagonal)
     {
+        ArgumentNullException.ThrowIfNull(unconstrained);
+        ArgumentNullException.ThrowIfNull(diagonal);
         using var scope = NewDisposeScope();
-        return _unconstrained.tril(-1).Plus(_diagonal.Scale(Diagonal()).diag_embed()).MoveToOuterDisposeScope();
+        return unconstrained.tril(-1).Plus(diagonal.Scale(unconstrained.diagonal(0, -2, -1)).diag_embed()).MoveToOuterDisposeScope();
     }
 
     /// <summary>The unconstrained matrix whose L is <paramref name="factor"/>; no gradient.</summary>
@@ -72,7 +77,7 @@ public sealed class CholeskyGaussianDistribution : ReparameterizedDistribution
     public override Tensor Variance()
     {
         using var scope = NewDisposeScope();
-        return ToBatch(Factor().square().sum(dim: -1), EventShape).MoveToOuterDisposeScope();
+        return ToBatch(Factor().Squared().sum(dim: -1), EventShape).MoveToOuterDisposeScope();
     }
 
     /// <inheritdoc/>
@@ -91,7 +96,7 @@ public sealed class CholeskyGaussianDistribution : ReparameterizedDistribution
     {
         using var scope = NewDisposeScope();
         Tensor eps = linalg.solve_triangular(Factor(), z.sub(_location).unsqueeze(-1), upper: false).squeeze(-1);
-        return eps.square().sum(dim: -1).mul(Scalars.Half).Plus(LogDeterminant()).Plus(EventShape[0] * HalfLogTwoPi).neg().MoveToOuterDisposeScope();
+        return eps.Squared().sum(dim: -1).mul(Scalars.Half).Plus(LogDeterminant()).Plus(EventShape[0] * HalfLogTwoPi).neg().MoveToOuterDisposeScope();
     }
 
     /// <summary>rows @ matrix for rows (L, B, m) and a matrix (B', m, n), as one matrix product where the matrix has no batch.</summary>

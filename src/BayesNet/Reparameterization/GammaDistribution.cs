@@ -51,7 +51,7 @@ public sealed class GammaDistribution : ReparameterizedDistribution
     public override Tensor Variance()
     {
         using var scope = NewDisposeScope();
-        return _concentration.div(_rate.square()).MoveToOuterDisposeScope();
+        return _concentration.div(_rate.Squared()).MoveToOuterDisposeScope();
     }
 
     /// <inheritdoc/>

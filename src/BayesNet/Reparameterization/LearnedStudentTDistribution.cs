@@ -51,7 +51,7 @@ public sealed class LearnedStudentTDistribution : ReparameterizedDistribution
     public override Tensor Entropy()
     {
         using var scope = NewDisposeScope();
-        Tensor standard = StudentTDistribution.EntropyOf(_degreesOfFreedom.to(ScalarType.Float64)).to(Dtype);
+        Tensor standard = LocationScaleLaw.StudentTEntropy(_degreesOfFreedom.to(ScalarType.Float64)).to(Dtype);
         return ToBatch(_scale.log().Plus(standard)).MoveToOuterDisposeScope();
     }
 
@@ -71,7 +71,7 @@ public sealed class LearnedStudentTDistribution : ReparameterizedDistribution
         Tensor none = where(nu.le(Scalars.One), Constant(double.NaN), Constant(double.PositiveInfinity));
         Tensor finite = nu.gt(Scalars.Two);
         Tensor safe = where(finite, nu, Constant(4));
-        return ToBatch(where(finite, _scale.square().mul(safe).div(safe.Plus(-2)), none)).MoveToOuterDisposeScope();
+        return ToBatch(where(finite, _scale.Squared().mul(safe).div(safe.Plus(-2)), none)).MoveToOuterDisposeScope();
     }
 
     /// <inheritdoc/>
@@ -93,7 +93,7 @@ public sealed class LearnedStudentTDistribution : ReparameterizedDistribution
         Tensor nu = _degreesOfFreedom.to(ScalarType.Float64);
         Tensor x = z.sub(_location).div(_scale).to(ScalarType.Float64).div(nu.sqrt());
         Tensor logHypotenuse = hypot(x, ones([], dtype: ScalarType.Float64, device: Device)).log();
-        Tensor standard = logHypotenuse.mul(nu.Plus(1)).Plus(StudentTDistribution.LogNormalizer(nu)).neg();
+        Tensor standard = logHypotenuse.mul(nu.Plus(1)).Plus(LocationScaleLaw.StudentTLogNormalizer(nu)).neg();
         return standard.to(Dtype).sub(_scale.log()).MoveToOuterDisposeScope();
     }
 

@@ -31,14 +31,14 @@ public sealed class LogNormalDistribution : ReparameterizedDistribution
     public override Tensor Mean()
     {
         using var scope = NewDisposeScope();
-        return _scale.square().mul(Scalars.Half).Plus(_location).exp().MoveToOuterDisposeScope();
+        return _scale.Squared().mul(Scalars.Half).Plus(_location).exp().MoveToOuterDisposeScope();
     }
 
     /// <inheritdoc/>
     public override Tensor Variance()
     {
         using var scope = NewDisposeScope();
-        Tensor squared = _scale.square();
+        Tensor squared = _scale.Squared();
         return squared.expm1().mul(squared.Plus(_location.mul(Scalars.Two)).exp()).MoveToOuterDisposeScope();
     }
 
@@ -59,7 +59,7 @@ public sealed class LogNormalDistribution : ReparameterizedDistribution
         using var scope = NewDisposeScope();
         Tensor inside = z.gt(Scalars.Zero);
         Tensor logZ = where(inside, z, ones_like(z)).log();
-        Tensor density = logZ.sub(_location).div(_scale).square().mul(Scalars.Half).Plus(logZ).Plus(_scale.log()).Plus(HalfLogTwoPi).neg();
+        Tensor density = logZ.sub(_location).div(_scale).Squared().mul(Scalars.Half).Plus(logZ).Plus(_scale.log()).Plus(HalfLogTwoPi).neg();
         return where(inside, density, tensor(double.NegativeInfinity, dtype: z.dtype, device: z.device)).MoveToOuterDisposeScope();
     }
 }

@@ -61,7 +61,7 @@ public sealed class LowRankGaussianDistribution : ReparameterizedDistribution
     public override Tensor Variance()
     {
         using var scope = NewDisposeScope();
-        return ToBatch(_factor.square().sum(dim: -1).Plus(_diagonal), EventShape).MoveToOuterDisposeScope();
+        return ToBatch(_factor.Squared().sum(dim: -1).Plus(_diagonal), EventShape).MoveToOuterDisposeScope();
     }
 
     /// <inheritdoc/>
@@ -93,7 +93,7 @@ public sealed class LowRankGaussianDistribution : ReparameterizedDistribution
         Tensor half = linalg.solve_triangular(root, right, upper: false);
         Tensor c = linalg.solve_triangular(root.transpose(-2, -1), half, upper: true).squeeze(-1);
         Tensor residual = x.sub(CholeskyGaussianDistribution.RowsTimes(c, scaled.transpose(-2, -1)));
-        Tensor distance = residual.square().sum(dim: -1).Plus(c.square().sum(dim: -1));
+        Tensor distance = residual.Squared().sum(dim: -1).Plus(c.Squared().sum(dim: -1));
         return distance.mul(Scalars.Half).Plus(HalfLogDeterminant(root)).Plus(EventShape[0] * HalfLogTwoPi).neg().MoveToOuterDisposeScope();
     }
 

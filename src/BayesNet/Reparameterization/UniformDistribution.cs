@@ -42,7 +42,7 @@ public sealed class UniformDistribution : ReparameterizedDistribution
     public override Tensor Variance()
     {
         using var scope = NewDisposeScope();
-        return _high.sub(_low).square().Times(1.0 / 12).MoveToOuterDisposeScope();
+        return _high.sub(_low).Squared().Times(1.0 / 12).MoveToOuterDisposeScope();
     }
 
     /// <inheritdoc/>

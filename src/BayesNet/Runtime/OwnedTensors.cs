@@ -1,10 +1,14 @@
+using TorchSharp.Modules;
 using static TorchSharp.torch;
 
 namespace BayesNet.Runtime;
 
-/// <summary>Frees what a module owns; TorchSharp's modules leave the parameters of derived classes to the garbage collector.</summary>
+/// <summary>Makes and frees what a module owns; TorchSharp's modules leave the parameters of derived classes to the garbage collector.</summary>
 internal static class OwnedTensors
 {
+    /// <summary>A parameter that outlives the dispose scope it is made in.</summary>
+    internal static Parameter Parameter(Tensor value) => (Parameter)new Parameter(value).DetachFromDisposeScope();
+
     /// <summary>Disposes the module's own parameters and buffers, not those of its children.</summary>
     internal static void DisposeOwnTensors(this nn.Module module)
     {

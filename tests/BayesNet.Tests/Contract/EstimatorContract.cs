@@ -13,12 +13,13 @@ namespace BayesNet.Tests.Contract;
 /// </summary>
 public sealed class EstimatorContract
 {
-    private const int Draws = 4000;
+    private const int Draws = 2500;
 
     public static IEnumerable<TheoryDataRow<string, string, string>> Combinations()
         => from estimator in EstimatorCase.All
            from map in MapCase.All
            from posterior in PosteriorCase.All
+           where map.IsRepresentative || posterior.Name.StartsWith("mean-field Gaussian", StringComparison.Ordinal)
            select new TheoryDataRow<string, string, string>(estimator.Name, map.Name, posterior.Name);
 
     [Theory]
@@ -34,13 +35,14 @@ public sealed class EstimatorContract
         var draws = new Tensor[Draws];
         for (int i = 0; i < Draws; i++)
             draws[i] = parts.Forward().flatten();
+        long[] shape = parts.Forward().shape;
 
         Tensor jacobian = MapCase.Jacobian(parts.Map, parts.Input);
         Tensor biasJacobian = MapCase.BiasJacobian(parts.Map, parts.Input);
         Tensor mean = jacobian.mv(parts.Weight.Mean.flatten()) + biasJacobian.mv(parts.Bias.Mean);
         Tensor full = jacobian.mm(parts.PosteriorCase.Covariance(parts.Weight)).mm(jacobian.t())
             + biasJacobian.mm(parts.PosteriorCase.Covariance(parts.Bias)).mm(biasJacobian.t());
-        SampleMoments.AssertMeanAndCovariance(stack(draws), mean, parts.EstimatorCase.Kept(full, parts.Input.size(0)));
+        SampleMoments.AssertMeanAndCovariance(stack(draws), mean, parts.EstimatorCase.Kept(full, shape, parts.Map.ChannelDimension(shape.Length), parts.PosteriorCase.KeepsChannels));
     }
 
     [Theory]

@@ -1,0 +1,150 @@
+using BayesNet.Estimators;
+using BayesNet.Maps;
+using BayesNet.Reparameterization;
+using BayesNet.Runtime;
+using TorchSharp.Modules;
+using TorchSharp.Utils;
+using static TorchSharp.torch;
+
+namespace BayesNet.Posteriors;
+
+/// <summary>
+/// Gaussian with a full covariance within each group of entries: w_g = mu_g + L_g eps_g, L_g lower triangular with a positive diagonal.
+/// Memory and a draw cost O(n^2) for a group of n entries.
+/// </summary>
+/// <remarks>
+/// State dict: <c>mean</c>, the weight's shape, and <c>factor</c>, (groups, n, n): below the diagonal L itself, on it ln L or, on request,
+/// softplus^-1 L; what is above is not used. Local reparameterization, per output only, takes the variance |L_o' x|^2 of each output and
+/// costs n weights an output where the mean costs one.
+/// </remarks>
+public sealed class FullCovarianceGaussian : GaussianPosterior, ILocallyReparameterizable
+{
+    [ComponentName(Name = "mean")]
+    private readonly Parameter _mean;
+
+    [ComponentName(Name = "factor")]
+    private readonly Parameter _factor;
+
+    private readonly CovarianceGroups _layout;
+    private readonly WeightGroups _groups;
+    private readonly ScaleParameterization _diagonal;
+
+    /// <summary>Creates a posterior with the given initial means, entries uncorrelated with one standard deviation.</summary>
+    /// <param name="initialMean">The means, shape W; copied. Its type and device become the posterior's.</param>
+    /// <param name="initialStdDev">The standard deviation every entry starts with.</param>
+    /// <param name="groups">Which entries covary.</param>
+    /// <param name="diagonal">How L's diagonal is made; null for <see cref="ScaleParameterization.Log"/>.</param>
+    /// <exception cref="ArgumentOutOfRangeException"><paramref name="initialStdDev"/> is not a finite number above zero.</exception>
+    /// <exception cref="NotSupportedException"><paramref name="initialMean"/> is not float32 or float64.</exception>
+    public FullCovarianceGaussian(
+        Tensor initialMean, double initialStdDev, CovarianceGroups groups = CovarianceGroups.PerOutput, ScaleParameterization? diagonal = null)
+        : base(nameof(FullCovarianceGaussian), initialMean.shape)
+    {
+        Guard.FloatingPoint(initialMean.dtype, nameof(initialMean));
+        _layout = groups;
+        _groups = new WeightGroups(Shape, groups);
+        _diagonal = diagonal ?? ScaleParameterization.Log;
+        double rho = _diagonal.Inverse(Guard.Positive(initialStdDev));
+        using (NewDisposeScope())
+        using (no_grad())
+        {
+            Tensor identity = eye(_groups.Size, dtype: initialMean.dtype, device: initialMean.device);
+            _mean = OwnedTensors.Parameter(initialMean.detach().clone());
+            _factor = OwnedTensors.Parameter(identity.Times(rho).expand(_groups.Groups, -1, -1).clone());
+        }
+
+        RegisterComponents();
+    }
+
+    /// <inheritdoc/>
+    public override Tensor Mean => _mean;
+
+    /// <inheritdoc/>
+    public override Tensor Variance
+    {
+        get
+        {
+            using var scope = NewDisposeScope();
+            return Factor().Squared().sum(dim: 2).reshape(Shape.ToArray()).MoveToOuterDisposeScope();
+        }
+    }
+
+    /// <inheritdoc/>
+    public override bool HasIndependentSymmetricEntries => false;
+
+    /// <summary>L, (groups, n, n); differentiable.</summary>
+    public Tensor Factor() => CholeskyGaussianDistribution.Factor(_factor, _diagonal);
+
+    /// <inheritdoc/>
+    public override Tensor SampleNoise(NoiseSource noise, ReadOnlySpan<long> leading)
+        => noise.Normal([.. leading, .. Shape], _mean.dtype, _mean.device);
+
+    /// <inheritdoc/>
+    public override Tensor Transform(Tensor eps)
+    {
+        using Tensor deviation = Deviation(eps);
+        return deviation.Plus(_mean);
+    }
+
+    /// <inheritdoc/>
+    public override Tensor Deviation(Tensor eps)
+    {
+        using var scope = NewDisposeScope();
+        return WeightGroups.Multiply(Factor(), _groups.Split(eps)).reshape(eps.shape).MoveToOuterDisposeScope();
+    }
+
+    /// <inheritdoc/>
+    public override Tensor LogDensity(Tensor weight)
+    {
+        using var scope = NewDisposeScope();
+        var distribution = new CholeskyGaussianDistribution(_groups.Split(_mean).squeeze(0), _factor, _diagonal);
+        Tensor perGroup = distribution.LogDensity(_groups.Split(weight));
+        return perGroup.sum(dim: 1).reshape(weight.shape.AsSpan(..^Shape.Length).ToArray()).MoveToOuterDisposeScope();
+    }
+
+    /// <inheritdoc/>
+    public override Tensor Entropy()
+    {
+        using var scope = NewDisposeScope();
+        Tensor logDiagonal = _diagonal.LogScaleOf(_factor.diagonal(0, 1, 2));
+        return logDiagonal.sum().Plus(Count * LocationScaleLaw.Normal.Entropy).MoveToOuterDisposeScope();
+    }
+
+    /// <inheritdoc/>
+    public string? WhyNotLocally(AffineMap map)
+        => _layout == CovarianceGroups.PerOutput
+            ? null
+            : $"a {GetName()} posterior over the whole layer correlates them with each other; CovarianceGroups.PerOutput does not";
+
+    /// <inheritdoc/>
+    public Tensor OutputVariance(AffineMap map, Tensor input, Tensor? biasVariance)
+    {
+        ArgumentNullException.ThrowIfNull(map);
+        using var scope = NewDisposeScope();
+        Tensor columns = Factor().transpose(1, 2).reshape([_groups.Groups, _groups.Size, .. Shape[1..]]);
+        Tensor variance = map.SumOfSquares(input, columns);
+        if (biasVariance is not null)
+            variance = variance.Plus(map.OverPositions(biasVariance.unsqueeze(0), variance.dim()));
+        return variance.MoveToOuterDisposeScope();
+    }
+}
+
+/// <summary>
+/// A full covariance within each group: see <see cref="FullCovarianceGaussian"/>. A bias, whose outputs are single entries, gets
+/// independent entries where the groups are outputs.
+/// </summary>
+public sealed record FullCovarianceGaussianSpecification : PosteriorSpecification
+{
+    /// <summary>The standard deviation that every entry starts with; 0.01 by default.</summary>
+    /// <exception cref="ArgumentOutOfRangeException">Not a finite number above zero.</exception>
+    public double InitialStdDev { get; init => field = Guard.Positive(value, nameof(InitialStdDev)); } = 0.01;
+
+    /// <summary>Which entries covary; those of one output by default.</summary>
+    public CovarianceGroups Groups { get; init; } = CovarianceGroups.PerOutput;
+
+    /// <inheritdoc/>
+    public override Posterior Create(Tensor initialMean)
+        => Groups == CovarianceGroups.PerOutput && initialMean.dim() <= 1
+            ? new MeanFieldGaussian(initialMean, InitialStdDev)
+            : new FullCovarianceGaussian(initialMean, InitialStdDev, Groups);
+}

@@ -1,0 +1,185 @@
+using BayesNet.Estimators;
+using BayesNet.Maps;
+using BayesNet.Reparameterization;
+using BayesNet.Runtime;
+using TorchSharp.Modules;
+using TorchSharp.Utils;
+using static TorchSharp.torch;
+
+namespace BayesNet.Posteriors;
+
+/// <summary>Which entries of a weight share one noise rate alpha.</summary>
+public enum AlphaSharing
+{
+    /// <summary>An alpha for each entry.</summary>
+    PerWeight,
+
+    /// <summary>An alpha for each output unit or channel.</summary>
+    PerOutput,
+
+    /// <summary>An alpha for each input unit or channel.</summary>
+    PerInput,
+
+    /// <summary>One alpha for the layer.</summary>
+    PerLayer,
+}
+
+/// <summary>
+/// Gaussian multiplicative noise, w = theta (1 + sqrt(alpha) eps), eps ~ N(0, 1) entry by entry, with a learned rate alpha (variational
+/// dropout; Kingma, Salimans and Welling 2015, section 3): a mean-field Gaussian N(theta, alpha theta^2).
+/// </summary>
+/// <remarks>
+/// State dict: <c>mean</c> (theta), the weight's shape, and <c>log_alpha</c>, which broadcasts to it. For an alpha of each weight that is
+/// to be sparsified, a <see cref="MeanFieldGaussian"/> with the same <see cref="Priors.LogUniformPrior"/> is the parameterization with the
+/// gradient of lower variance (Molchanov et al. 2017, section 4.2).
+/// </remarks>
+public sealed class VariationalDropout : GaussianPosterior, ILocallyReparameterizable, ISparsifiable
+{
+    [ComponentName(Name = "mean")]
+    private readonly Parameter _mean;
+
+    [ComponentName(Name = "log_alpha")]
+    private readonly Parameter _logAlpha;
+
+    /// <summary>Creates a posterior with the given initial theta and one initial alpha.</summary>
+    /// <param name="initialMean">theta, shape W; copied. Its type and device become the posterior's.</param>
+    /// <param name="initialAlpha">The variance of the multiplicative noise; p / (1 - p) for the dropout rate p that it stands for.</param>
+    /// <param name="sharing">Which entries share one alpha.</param>
+    /// <exception cref="ArgumentOutOfRangeException"><paramref name="initialAlpha"/> is not a finite number above zero.</exception>
+    /// <exception cref="NotSupportedException"><paramref name="initialMean"/> is not float32 or float64.</exception>
+    public VariationalDropout(Tensor initialMean, double initialAlpha, AlphaSharing sharing = AlphaSharing.PerWeight)
+        : base(nameof(VariationalDropout), initialMean.shape)
+    {
+        Guard.FloatingPoint(initialMean.dtype, nameof(initialMean));
+        double logAlpha = Math.Log(Guard.Positive(initialAlpha));
+        long[] shape = AlphaShape(sharing);
+        using (NewDisposeScope())
+        using (no_grad())
+        {
+            _mean = OwnedTensors.Parameter(initialMean.detach().clone());
+            _logAlpha = OwnedTensors.Parameter(zeros(shape, dtype: initialMean.dtype, device: initialMean.device).Plus(logAlpha));
+        }
+
+        RegisterComponents();
+    }
+
+    /// <inheritdoc/>
+    public override Tensor Mean => _mean;
+
+    /// <summary>ln alpha as it is shared: the parameter itself, of a shape that broadcasts to the weight's.</summary>
+    public Parameter SharedLogAlpha => _logAlpha;
+
+    /// <inheritdoc/>
+    public override Tensor LogAlpha => _logAlpha.expand(Shape.ToArray());
+
+    /// <inheritdoc/>
+    public override Tensor LogStdDev
+    {
+        get
+        {
+            using var scope = NewDisposeScope();
+            return _mean.abs().log().Plus(_logAlpha.mul(Scalars.Half)).MoveToOuterDisposeScope();
+        }
+    }
+
+    /// <inheritdoc/>
+    public override Tensor Variance
+    {
+        get
+        {
+            using var scope = NewDisposeScope();
+            return _mean.Squared().mul(_logAlpha.exp()).MoveToOuterDisposeScope();
+        }
+    }
+
+    /// <inheritdoc/>
+    public override bool HasIndependentSymmetricEntries => true;
+
+    /// <inheritdoc/>
+    public override Tensor SampleNoise(NoiseSource noise, ReadOnlySpan<long> leading)
+        => noise.Normal([.. leading, .. Shape], _mean.dtype, _mean.device);
+
+    /// <inheritdoc/>
+    public override Tensor Transform(Tensor eps)
+    {
+        using var scope = NewDisposeScope();
+        return addcmul(_mean, Rate(), eps, Scalars.One).MoveToOuterDisposeScope();
+    }
+
+    /// <inheritdoc/>
+    public override Tensor Deviation(Tensor eps)
+    {
+        using Tensor rate = Rate();
+        return rate.mul(eps);
+    }
+
+    /// <inheritdoc/>
+    /// <remarks>Infinite at a weight of theta = 0, which has no variance.</remarks>
+    public override Tensor LogDensity(Tensor weight)
+    {
+        using var scope = NewDisposeScope();
+        Tensor perEntry = LocationScaleLaw.Normal.LogDensity(weight.sub(_mean).div(Rate())).sub(LogStdDev);
+        return perEntry.flatten(weight.dim() - Shape.Length).sum(dim: -1).MoveToOuterDisposeScope();
+    }
+
+    /// <inheritdoc/>
+    public override Tensor Entropy() => MarginalEntropy();
+
+    /// <inheritdoc/>
+    public string? WhyNotLocally(AffineMap map) => null;
+
+    /// <inheritdoc/>
+    public Tensor OutputVariance(AffineMap map, Tensor input, Tensor? biasVariance)
+    {
+        ArgumentNullException.ThrowIfNull(map);
+        using var scope = NewDisposeScope();
+        return map.Apply(input.Squared(), Variance, biasVariance).MoveToOuterDisposeScope();
+    }
+
+    long ISparsifiable.Sparsify(double logAlpha) => Sparsification.FillWhere(this, logAlpha, (_mean, 0));
+
+    /// <summary>sqrt(alpha) theta, which has theta's sign; eps is symmetric.</summary>
+    private Tensor Rate()
+    {
+        using var scope = NewDisposeScope();
+        return _logAlpha.mul(Scalars.Half).exp().mul(_mean).MoveToOuterDisposeScope();
+    }
+
+    private long[] AlphaShape(AlphaSharing sharing)
+    {
+        var shape = new long[Shape.Length];
+        Array.Fill(shape, 1);
+        switch (sharing)
+        {
+            case AlphaSharing.PerWeight:
+                Shape.CopyTo(shape);
+                break;
+            case AlphaSharing.PerOutput when shape.Length > 0:
+                shape[0] = Shape[0];
+                break;
+            case AlphaSharing.PerInput when shape.Length > 1:
+                shape[1] = Shape[1];
+                break;
+            case AlphaSharing.PerOutput or AlphaSharing.PerInput or AlphaSharing.PerLayer:
+                break;
+            default:
+                throw new ArgumentOutOfRangeException(nameof(sharing), sharing, "sharing must be PerWeight, PerOutput, PerInput or PerLayer.");
+        }
+
+        return shape;
+    }
+}
+
+/// <summary>Gaussian multiplicative noise: see <see cref="VariationalDropout"/>. Its usual prior is <see cref="Priors.LogUniformPrior"/>.</summary>
+public sealed record VariationalDropoutSpecification : PosteriorSpecification
+{
+    /// <summary>The alpha that every entry starts with; 0.05 by default.</summary>
+    /// <exception cref="ArgumentOutOfRangeException">Not a finite number above zero.</exception>
+    public double InitialAlpha { get; init => field = Guard.Positive(value, nameof(InitialAlpha)); } = 0.05;
+
+    /// <summary>Which entries share one alpha; none by default. A bias has no inputs: <c>PerInput</c> gives it one alpha.</summary>
+    public AlphaSharing Sharing { get; init; } = AlphaSharing.PerWeight;
+
+    /// <inheritdoc/>
+    public override Posterior Create(Tensor initialMean) => new VariationalDropout(initialMean, InitialAlpha, Sharing);
+}
