@@ -39,7 +39,7 @@ public abstract class ReparameterizedDistribution
         _batchShape = [];
         foreach (DistributionParameter parameter in _parameters)
         {
-            if (parameter.Value.dtype != Dtype || parameter.Value.device != Device)
+            if (parameter.Value.dtype != Dtype || parameter.Value.device_type != Device.type || parameter.Value.device_index != Device.index)
             {
                 throw new ArgumentException(
                     $"{parameter.Name} is {parameter.Value.dtype} on {parameter.Value.device} and {_parameters[0].Name} {Dtype} on {Device}; "
