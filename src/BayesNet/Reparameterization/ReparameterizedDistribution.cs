@@ -74,6 +74,9 @@ public abstract class ReparameterizedDistribution
     /// <summary>alpha with P(|z| > t) ~ t^-alpha; infinite where every moment of z is finite.</summary>
     public virtual double TailIndex => BaseNoise.TailIndex;
 
+    /// <summary>Whether the support moves with the parameters, so that the score function estimator would be biased.</summary>
+    public virtual bool SupportDependsOnParameters => false;
+
     /// <summary>Whether <see cref="Entropy"/> has a closed form.</summary>
     public abstract bool HasClosedFormEntropy { get; }
 
