@@ -1,3 +1,4 @@
+using System.Runtime.CompilerServices;
 using BayesNet.Estimators;
 using BayesNet.Runtime;
 using static TorchSharp.torch;
@@ -171,14 +172,14 @@ public abstract class ReparameterizedDistribution
     }
 
     /// <summary>Checks that the last dimensions of a point are those of an event.</summary>
-    private protected void RequireEvent(Tensor z)
+    private protected void RequireEvent(Tensor z, [CallerArgumentExpression(nameof(z))] string name = "")
     {
-        ArgumentNullException.ThrowIfNull(z);
+        ArgumentNullException.ThrowIfNull(z, name);
         long[] shape = z.shape;
         if (shape.Length < _eventShape.Length || !shape.AsSpan(shape.Length - _eventShape.Length).SequenceEqual(_eventShape))
         {
             throw new ArgumentException(
-                $"z has shape {Guard.Format(shape)}; its last dimensions must be those of one event, {Guard.Format(_eventShape)}.", nameof(z));
+                $"{name} has shape {Guard.Format(shape)}; its last dimensions must be those of one event, {Guard.Format(_eventShape)}.", name);
         }
     }
 

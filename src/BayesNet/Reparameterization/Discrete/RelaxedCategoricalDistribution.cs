@@ -63,8 +63,8 @@ public sealed class RelaxedCategoricalDistribution : ReparameterizedDistribution
     }
 
     /// <summary>
-    /// The log density at x = ln y, with respect to the measure in which p(y) = p(x) / prod_k y_k (Maddison, Mnih and Teh 2017, appendix
-    /// C.3): ln[(K-1)! t^(K-1)] + sum(logits - t x) - K logsumexp(logits - t x).
+    /// The log density at x = ln y, with respect to the measure in which p(y) = p(x) / prod_k y_k (the ExpConcrete distribution of Maddison,
+    /// Mnih and Teh 2017): ln[(K-1)! t^(K-1)] + sum(logits - t x) - K logsumexp(logits - t x).
     /// </summary>
     /// <param name="log">x, shape (L, B, K), logsumexp(x) = 0.</param>
     /// <returns>Shape (L, B); differentiable in the logits and in <paramref name="log"/>.</returns>

@@ -13,7 +13,7 @@ public abstract record TemperatureSchedule
     /// <exception cref="ArgumentOutOfRangeException"><paramref name="temperature"/> is not a finite number above zero.</exception>
     public static TemperatureSchedule Constant(double temperature) => new ConstantTemperature(Guard.Positive(temperature));
 
-    /// <summary>max(minimum, initial * exp(-rate * epoch)) (Jang, Gu and Poole 2017, section 4.2).</summary>
+    /// <summary>max(minimum, initial * exp(-rate * epoch)) (Jang, Gu and Poole 2017, section 4).</summary>
     /// <param name="initial">The temperature at the start.</param>
     /// <param name="minimum">The temperature it ends at; at most <paramref name="initial"/>.</param>
     /// <param name="rate">The decay an epoch, above zero.</param>
