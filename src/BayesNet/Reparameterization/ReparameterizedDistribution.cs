@@ -1,3 +1,4 @@
+using System.Runtime.CompilerServices;
 using BayesNet.Estimators;
 using BayesNet.Runtime;
 using static TorchSharp.torch;
@@ -39,7 +40,7 @@ public abstract class ReparameterizedDistribution
         _batchShape = [];
         foreach (DistributionParameter parameter in _parameters)
         {
-            if (parameter.Value.dtype != Dtype || parameter.Value.device != Device)
+            if (parameter.Value.dtype != Dtype || parameter.Value.device_type != Device.type || parameter.Value.device_index != Device.index)
             {
                 throw new ArgumentException(
                     $"{parameter.Name} is {parameter.Value.dtype} on {parameter.Value.device} and {_parameters[0].Name} {Dtype} on {Device}; "
@@ -73,6 +74,9 @@ public abstract class ReparameterizedDistribution
 
     /// <summary>alpha with P(|z| > t) ~ t^-alpha; infinite where every moment of z is finite.</summary>
     public virtual double TailIndex => BaseNoise.TailIndex;
+
+    /// <summary>Whether the support moves with the parameters, so that the score function estimator would be biased.</summary>
+    public virtual bool SupportDependsOnParameters => false;
 
     /// <summary>Whether <see cref="Entropy"/> has a closed form.</summary>
     public abstract bool HasClosedFormEntropy { get; }
@@ -168,14 +172,14 @@ public abstract class ReparameterizedDistribution
     }
 
     /// <summary>Checks that the last dimensions of a point are those of an event.</summary>
-    private protected void RequireEvent(Tensor z)
+    private protected void RequireEvent(Tensor z, [CallerArgumentExpression(nameof(z))] string name = "")
     {
-        ArgumentNullException.ThrowIfNull(z);
+        ArgumentNullException.ThrowIfNull(z, name);
         long[] shape = z.shape;
         if (shape.Length < _eventShape.Length || !shape.AsSpan(shape.Length - _eventShape.Length).SequenceEqual(_eventShape))
         {
             throw new ArgumentException(
-                $"z has shape {Guard.Format(shape)}; its last dimensions must be those of one event, {Guard.Format(_eventShape)}.", nameof(z));
+                $"{name} has shape {Guard.Format(shape)}; its last dimensions must be those of one event, {Guard.Format(_eventShape)}.", name);
         }
     }
 

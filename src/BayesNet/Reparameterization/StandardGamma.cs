@@ -20,6 +20,7 @@ internal static class StandardGamma
     // Below e^-40, F(g; a) = g^a / Gamma(a + 1) to rounding, and neither F nor g underflows in logarithms.
     private static readonly Scalar SmallLog = -40.0;
     private static readonly Scalar LargeLog = 40.0;
+    private static readonly Scalar Remote = 1e12;
     private static readonly Scalar StepLimit = 5.0;
     private static readonly Scalar MinusStepLimit = -5.0;
     private static readonly Scalar UpperBranchScalar = UpperBranch;
@@ -64,7 +65,7 @@ internal static class StandardGamma
         Tensor tail = where(upper, eps.neg(), eps);
         Tensor target = tail.Times(-Math.Sqrt(0.5)).erfc().mul(Scalars.Half).log(); // ln Phi
         Tensor y = Start(a, eps, upper, target);
-        for (int step = 0; step < MaximumSteps; step++)
+        for (int step = 0; step < MaximumSteps && y.numel() > 0; step++)
         {
             using var scope = NewDisposeScope();
             Tensor log = LogProbability(a, y, upper);
@@ -75,7 +76,9 @@ internal static class StandardGamma
             // A linear stretch (small g) is crossed in one step of any length.
             Tensor linear = y.lt(SmallLog).logical_and(upper.logical_not());
             change = where(linear, target.sub(log).div(a), change);
-            y = y.Plus(change).MoveToOuterDisposeScope();
+            Tensor next = y.Plus(change).MoveToOuterDisposeScope();
+            y.Dispose();
+            y = next;
             if (change.abs().max().item<double>() < Converged)
                 break;
         }
@@ -105,7 +108,10 @@ internal static class StandardGamma
     {
         using var scope = NewDisposeScope();
         Tensor x = y.clamp(SmallLog, LargeLog).exp();
-        Tensor body = where(upper, special.gammaincc(a, x), special.gammainc(a, x)).log();
+
+        // Few draws are in the upper tail; for the others 1 - F is asked for where it costs nothing, and not used.
+        Tensor survival = special.gammaincc(a, where(upper, x, x.clamp_min(Remote)));
+        Tensor body = where(upper, survival, special.gammainc(a, x)).log();
         Tensor small = a.mul(y).sub(a.Plus(1).lgamma());
         return where(y.lt(SmallLog).logical_and(upper.logical_not()), small, body).MoveToOuterDisposeScope();
     }

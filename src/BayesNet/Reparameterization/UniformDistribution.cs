@@ -4,7 +4,6 @@ using static TorchSharp.torch;
 namespace BayesNet.Reparameterization;
 
 /// <summary>Uniform on [low, high]: z = low + (high - low) (eps + 1/2), eps uniform on (-1/2, 1/2).</summary>
-/// <remarks>The score function estimator does not apply: the support depends on the parameters, and the density has no score.</remarks>
 public sealed class UniformDistribution : ReparameterizedDistribution
 {
     private readonly Tensor _low, _high;
@@ -20,6 +19,9 @@ public sealed class UniformDistribution : ReparameterizedDistribution
         if (!low.lt(high).all().item<bool>())
             throw new ArgumentException("high holds values that are not above low; the interval needs a length.", nameof(high));
     }
+
+    /// <inheritdoc/>
+    public override bool SupportDependsOnParameters => true;
 
     /// <inheritdoc/>
     public override bool HasClosedFormEntropy => true;
