@@ -40,10 +40,14 @@ public abstract class ReparameterizedDistribution
         _batchShape = [];
         foreach (DistributionParameter parameter in _parameters)
         {
-            if (parameter.Value.dtype != Dtype || parameter.Value.device_type != Device.type || parameter.Value.device_index != Device.index)
+            // The CPU is one device, whether a tensor says cpu or cpu:0.
+            Tensor first = _parameters[0].Value, other = parameter.Value;
+            bool elsewhere = other.device_type != first.device_type
+                || (other.device_type != TorchSharp.DeviceType.CPU && other.device_index != first.device_index);
+            if (other.dtype != Dtype || elsewhere)
             {
                 throw new ArgumentException(
-                    $"{parameter.Name} is {parameter.Value.dtype} on {parameter.Value.device} and {_parameters[0].Name} {Dtype} on {Device}; "
+                    $"{parameter.Name} is {other.dtype} on {other.device} and {_parameters[0].Name} {Dtype} on {Device}; "
                     + "convert one with .to(...).", parameter.Name);
             }
 

@@ -110,9 +110,11 @@ public sealed class KnownValuesTests
         double molchanov = (LogUniformDivergence.PerEntry(logAlpha, LogUniformKl.Molchanov2017) - exact).abs().max().item<double>();
         Assert.InRange(molchanov, 0.005, 0.0077);
 
+        // The cubic was fitted up to a constant, which is taken here from the limit of small alpha: what it must get right is the shape.
         Tensor small = linspace(-8, 0, 401, dtype: ScalarType.Float64);
         Tensor error = LogUniformDivergence.PerEntry(small, LogUniformKl.Kingma2015) - LogUniformDivergence.PerEntry(small, LogUniformKl.Exact);
-        Assert.InRange(error.abs().max().item<double>(), 0, 0.04);
+        Assert.InRange((error.max() - error.min()).item<double>(), 0, 0.05);
+        Assert.InRange(error[0].abs().item<double>(), 0, 1e-3);
     }
 
     [Fact]
