@@ -26,11 +26,19 @@ public sealed record PosteriorCase(string Name, Func<Tensor, Posterior> Create, 
         new("low rank per output", mean => Jitter(new LowRankGaussian(mean, 0.5, 2)), LowRankCovariance),
         new("low rank per layer", mean => Jitter(new LowRankGaussian(mean, 0.5, 3, CovarianceGroups.PerLayer)), LowRankCovariance),
         new("matrix normal", mean => Jitter(new MatrixNormalSpecification { InitialStdDev = 0.4 }.Create(mean)), MatrixNormalCovariance) { KeepsChannels = true },
-        new("variational dropout per weight", mean => Dropout(mean, AlphaSharing.PerWeight), DropoutCovariance),
-        new("variational dropout per output", mean => Dropout(mean, AlphaSharing.PerOutput), DropoutCovariance),
-        new("variational dropout per input", mean => Dropout(mean, AlphaSharing.PerInput), DropoutCovariance),
-        new("variational dropout per layer", mean => Dropout(mean, AlphaSharing.PerLayer), DropoutCovariance),
+        new("variational dropout per weight", mean => Dropout(mean, ParameterSharing.PerWeight), DropoutCovariance),
+        new("variational dropout per output", mean => Dropout(mean, ParameterSharing.PerOutput), DropoutCovariance),
+        new("variational dropout per input", mean => Dropout(mean, ParameterSharing.PerInput), DropoutCovariance),
+        new("variational dropout per layer", mean => Dropout(mean, ParameterSharing.PerLayer), DropoutCovariance),
+        new("concrete dropout", mean => Jitter(new ConcreteDropoutSpecification { InitialRate = 0.3, Temperature = 0.6 }.Create(mean)), ConcreteDropoutCovariance) { HasDensity = false },
+        new("concrete dropout per input", mean => Jitter(new ConcreteDropoutSpecification { InitialRate = 0.2, RatePerInput = true, Temperature = 0.6 }.Create(mean)), ConcreteDropoutCovariance) { HasDensity = false },
+        new("gates per weight", mean => Jitter(new SpikeAndSlab(mean, 0.4, 0.6)), SpikeAndSlabCovariance) { HasDensity = false },
+        new("gates per output", mean => Jitter(new SpikeAndSlab(mean, 0.3, 0.7, ParameterSharing.PerOutput)), SpikeAndSlabCovariance) { HasDensity = false },
+        new("gates per input", mean => Jitter(new SpikeAndSlab(mean, 0.3, 0.7, ParameterSharing.PerInput)), SpikeAndSlabCovariance) { HasDensity = false },
     ];
+
+    /// <summary>Whether the posterior has a density; those that have none are draws of the posterior in evaluation mode alone.</summary>
+    public bool HasDensity { get; init; } = true;
 
     /// <summary>Whether local reparameterization keeps the covariance of the outputs of one example and position.</summary>
     public bool KeepsChannels { get; init; }
@@ -43,7 +51,7 @@ public sealed record PosteriorCase(string Name, Func<Tensor, Posterior> Create, 
 
     private static Posterior MeanField(Tensor mean, ScaleParameterization scale) => Jitter(new MeanFieldGaussian(mean, 0.5, scale));
 
-    private static Posterior Dropout(Tensor mean, AlphaSharing sharing) => Jitter(new VariationalDropout(mean, 0.3, sharing));
+    private static Posterior Dropout(Tensor mean, ParameterSharing sharing) => Jitter(new VariationalDropout(mean, 0.3, sharing));
 
     /// <summary>Moves every parameter but the mean away from its initial value, at which much is special.</summary>
     private static Posterior Jitter(Posterior posterior)
@@ -86,6 +94,35 @@ public sealed record PosteriorCase(string Name, Func<Tensor, Posterior> Create, 
 
     private static Tensor DropoutCovariance(Posterior posterior)
         => Diagonal(Named(posterior, "log_alpha").exp() * Named(posterior, "mean").square());
+
+    /// <summary>Columns that share a mask z / (1 - p): m m' Var[z] / (1 - p)^2 = m m' p / (1 - p) within one, 0 between two.</summary>
+    private static Tensor ConcreteDropoutCovariance(Posterior posterior)
+    {
+        if (posterior is MeanFieldGaussian)
+            return Diagonal(Named(posterior, "log_scale").exp().square());
+        Tensor mean = Named(posterior, "mean"), p = Named(posterior, "logit").sigmoid();
+        return Outer(mean * (p / (1 - p)).sqrt()) * SameIndex(mean, Index(mean, 1));
+    }
+
+    /// <summary>pi (1 - pi) mu mu' between weights that share a gate, and pi sigma^2 each.</summary>
+    private static Tensor SpikeAndSlabCovariance(Posterior posterior)
+    {
+        Tensor mean = Named(posterior, "mean"), gate = Named(posterior, "gate"), p = gate.sigmoid();
+        Tensor which = arange(gate.numel()).reshape(gate.shape).expand(mean.shape);
+        return Outer(mean * (p * (1 - p)).sqrt()) * SameIndex(mean, which) + Diagonal(p * Named(posterior, "log_scale").exp().square());
+    }
+
+    private static Tensor Outer(Tensor value) => value.flatten().outer(value.flatten());
+
+    private static Tensor Index(Tensor like, int dimension)
+    {
+        long[] shape = [.. Enumerable.Repeat(1L, (int)like.dim())];
+        shape[dimension] = like.size(dimension);
+        return arange(like.size(dimension)).reshape(shape).expand(like.shape);
+    }
+
+    private static Tensor SameIndex(Tensor like, Tensor index)
+        => index.flatten().unsqueeze(0).eq(index.flatten().unsqueeze(1)).to(like.dtype);
 
     private static Tensor Lower(Tensor unconstrained)
         => unconstrained.tril(-1) + unconstrained.diagonal(0, -2, -1).exp().diag_embed();

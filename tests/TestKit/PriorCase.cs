@@ -20,6 +20,7 @@ public sealed record PriorCase(string Name, Func<Tensor, Prior> Create)
         new("scale mixture", like => new ScaleMixturePrior(0.25, 1.5, 0.2)),
         new("horseshoe", like => new HorseshoePrior(0.5)),
         new("matrix normal", MatrixNormal),
+        new("spike and slab", like => new SpikeAndSlabPrior(0.3, 1.4)),
         new("log-uniform", like => new LogUniformPrior()),
     ];
 

@@ -26,6 +26,7 @@ public static class KlDivergences
         Register<MeanFieldLogistic, LaplacePrior>(LaplaceDivergence.Logistic);
         Register<MeanFieldUniform, LaplacePrior>(LaplaceDivergence.Uniform);
         Register<MatrixNormal, MatrixNormalPrior>(MatrixNormalDivergence.Compute);
+        Register<SpikeAndSlab, SpikeAndSlabPrior>(SpikeAndSlabDivergence.Compute);
         Register<GaussianPosterior, LogUniformPrior>(LogUniformDivergence.Gaussian);
         Register<Posterior, LogUniformPrior>(LogUniformDivergence.Refuse);
     }

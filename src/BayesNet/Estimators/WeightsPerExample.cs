@@ -1,5 +1,6 @@
 using BayesNet.Maps;
 using BayesNet.Posteriors;
+using BayesNet.Runtime;
 using static TorchSharp.torch;
 
 namespace BayesNet.Estimators;
@@ -18,6 +19,13 @@ internal sealed class WeightsPerExample : Estimator
     {
         using var scope = NewDisposeScope();
         long batch = input.size(0);
-        return map.ApplyPerExample(input, weight.Sample(noise, batch), bias?.Sample(noise, batch)).MoveToOuterDisposeScope();
+        if (weight is not IInputMultiplicative multiplicative || map.WeightShape[1] != map.InputChannels)
+            return map.ApplyPerExample(input, weight.Sample(noise, batch), bias?.Sample(noise, batch)).MoveToOuterDisposeScope();
+
+        Tensor factor = multiplicative.InputFactor(weight.SampleNoise(noise, [batch]));
+        Tensor output = map.Apply(input.mul(map.OverPositions(factor, input.dim())), weight.Mean, null);
+        if (bias is not null)
+            output = output.Plus(map.OverPositions(bias.Sample(noise, batch), output.dim()));
+        return output.MoveToOuterDisposeScope();
     }
 }

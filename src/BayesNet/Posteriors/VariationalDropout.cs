@@ -8,22 +8,6 @@ using static TorchSharp.torch;
 
 namespace BayesNet.Posteriors;
 
-/// <summary>Which entries of a weight share one noise rate alpha.</summary>
-public enum AlphaSharing
-{
-    /// <summary>An alpha for each entry.</summary>
-    PerWeight,
-
-    /// <summary>An alpha for each output unit or channel.</summary>
-    PerOutput,
-
-    /// <summary>An alpha for each input unit or channel.</summary>
-    PerInput,
-
-    /// <summary>One alpha for the layer.</summary>
-    PerLayer,
-}
-
 /// <summary>
 /// Gaussian multiplicative noise, w = theta (1 + sqrt(alpha) eps), eps ~ N(0, 1) entry by entry, with a learned rate alpha (variational
 /// dropout; Kingma, Salimans and Welling 2015, section 3): a mean-field Gaussian N(theta, alpha theta^2).
@@ -47,12 +31,12 @@ public sealed class VariationalDropout : GaussianPosterior, ILocallyReparameteri
     /// <param name="sharing">Which entries share one alpha.</param>
     /// <exception cref="ArgumentOutOfRangeException"><paramref name="initialAlpha"/> is not a finite number above zero.</exception>
     /// <exception cref="NotSupportedException"><paramref name="initialMean"/> is not float32 or float64.</exception>
-    public VariationalDropout(Tensor initialMean, double initialAlpha, AlphaSharing sharing = AlphaSharing.PerWeight)
+    public VariationalDropout(Tensor initialMean, double initialAlpha, ParameterSharing sharing = ParameterSharing.PerWeight)
         : base(nameof(VariationalDropout), initialMean.shape)
     {
         Guard.FloatingPoint(initialMean.dtype, nameof(initialMean));
         double logAlpha = Math.Log(Guard.Positive(initialAlpha));
-        long[] shape = AlphaShape(sharing);
+        long[] shape = sharing.ShapeOver(Shape);
         using (NewDisposeScope())
         using (no_grad())
         {
@@ -144,30 +128,6 @@ public sealed class VariationalDropout : GaussianPosterior, ILocallyReparameteri
         using var scope = NewDisposeScope();
         return _logAlpha.mul(Scalars.Half).exp().mul(_mean).MoveToOuterDisposeScope();
     }
-
-    private long[] AlphaShape(AlphaSharing sharing)
-    {
-        var shape = new long[Shape.Length];
-        Array.Fill(shape, 1);
-        switch (sharing)
-        {
-            case AlphaSharing.PerWeight:
-                Shape.CopyTo(shape);
-                break;
-            case AlphaSharing.PerOutput when shape.Length > 0:
-                shape[0] = Shape[0];
-                break;
-            case AlphaSharing.PerInput when shape.Length > 1:
-                shape[1] = Shape[1];
-                break;
-            case AlphaSharing.PerOutput or AlphaSharing.PerInput or AlphaSharing.PerLayer:
-                break;
-            default:
-                throw new ArgumentOutOfRangeException(nameof(sharing), sharing, "sharing must be PerWeight, PerOutput, PerInput or PerLayer.");
-        }
-
-        return shape;
-    }
 }
 
 /// <summary>Gaussian multiplicative noise: see <see cref="VariationalDropout"/>. Its usual prior is <see cref="Priors.LogUniformPrior"/>.</summary>
@@ -178,7 +138,7 @@ public sealed record VariationalDropoutSpecification : PosteriorSpecification
     public double InitialAlpha { get; init => field = Guard.Positive(value, nameof(InitialAlpha)); } = 0.05;
 
     /// <summary>Which entries share one alpha; none by default. A bias has no inputs: <c>PerInput</c> gives it one alpha.</summary>
-    public AlphaSharing Sharing { get; init; } = AlphaSharing.PerWeight;
+    public ParameterSharing Sharing { get; init; } = ParameterSharing.PerWeight;
 
     /// <inheritdoc/>
     public override Posterior Create(Tensor initialMean) => new VariationalDropout(initialMean, InitialAlpha, Sharing);

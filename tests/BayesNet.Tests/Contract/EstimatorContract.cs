@@ -31,6 +31,9 @@ public sealed class EstimatorContract
         if (parts.Refused())
             return;
 
+        // Gates are relaxed in training; their draws are those of evaluation mode.
+        parts.Weight.eval();
+        parts.Bias.eval();
         using var _ = no_grad();
         var draws = new Tensor[Draws];
         for (int i = 0; i < Draws; i++)

@@ -35,7 +35,7 @@ public sealed class StructuredPosteriorTests
             Assert.Equal(stdDev, Math.Sqrt(posterior.Variance.mean().item<float>()), tolerance);
         }
 
-        using Posterior dropout = new VariationalDropoutSpecification { InitialAlpha = 0.3, Sharing = AlphaSharing.PerInput }.Create(mean);
+        using Posterior dropout = new VariationalDropoutSpecification { InitialAlpha = 0.3, Sharing = ParameterSharing.PerInput }.Create(mean);
         Assert.True((dropout.Variance / mean.square() - 0.3).abs().max().item<float>() < 1e-5);
     }
 
@@ -47,9 +47,9 @@ public sealed class StructuredPosteriorTests
         Assert.IsType<MeanFieldGaussian>(new LowRankGaussianSpecification().Create(zeros(3)));
         Assert.IsType<MeanFieldGaussian>(new MatrixNormalSpecification().Create(zeros(3)));
         Assert.IsType<FullCovarianceGaussian>(new FullCovarianceGaussianSpecification { Groups = CovarianceGroups.PerLayer }.Create(zeros(3)));
-        Assert.Equal([1L, 3], ((VariationalDropout)new VariationalDropoutSpecification { Sharing = AlphaSharing.PerInput }.Create(zeros(2, 3))).SharedLogAlpha.shape);
-        Assert.Equal([2L, 1], ((VariationalDropout)new VariationalDropoutSpecification { Sharing = AlphaSharing.PerOutput }.Create(zeros(2, 3))).SharedLogAlpha.shape);
-        Assert.Equal([1L], ((VariationalDropout)new VariationalDropoutSpecification { Sharing = AlphaSharing.PerInput }.Create(zeros(3))).SharedLogAlpha.shape);
+        Assert.Equal([1L, 3], ((VariationalDropout)new VariationalDropoutSpecification { Sharing = ParameterSharing.PerInput }.Create(zeros(2, 3))).SharedLogAlpha.shape);
+        Assert.Equal([2L, 1], ((VariationalDropout)new VariationalDropoutSpecification { Sharing = ParameterSharing.PerOutput }.Create(zeros(2, 3))).SharedLogAlpha.shape);
+        Assert.Equal([1L], ((VariationalDropout)new VariationalDropoutSpecification { Sharing = ParameterSharing.PerInput }.Create(zeros(3))).SharedLogAlpha.shape);
     }
 
     /// <summary>A low-rank posterior trains its factor: at its start the gradient of a loss in P is not zero.</summary>
@@ -83,7 +83,7 @@ public sealed class StructuredPosteriorTests
         Assert.Throws<ArgumentException>("initialMean", () => new MatrixNormal(zeros(3), 0.1));
         Assert.Throws<ArgumentOutOfRangeException>("rank", () => new LowRankGaussian(zeros(2, 3), 0.1, 0));
         Assert.Throws<ArgumentOutOfRangeException>("groups", () => new FullCovarianceGaussian(zeros(2, 3), 0.1, (CovarianceGroups)5));
-        Assert.Throws<ArgumentOutOfRangeException>("sharing", () => new VariationalDropout(zeros(2, 3), 0.1, (AlphaSharing)5));
+        Assert.Throws<ArgumentOutOfRangeException>("sharing", () => new VariationalDropout(zeros(2, 3), 0.1, (ParameterSharing)5));
         Assert.Throws<ArgumentOutOfRangeException>("degreesOfFreedom", () => new MeanFieldStudentT(zeros(2), 0.1, -1));
     }
 
