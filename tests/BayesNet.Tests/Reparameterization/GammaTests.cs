@@ -34,6 +34,7 @@ public sealed class GammaTests
     [InlineData(0.05)]
     [InlineData(0.9)]
     [InlineData(6.0)]
+    [InlineData(150.0)]
     [InlineData(200.0)]
     public void TheDerivativeOfTheQuantileIsThatOfFiniteDifferences(double shape)
     {
@@ -45,7 +46,10 @@ public sealed class GammaTests
         double h = shape / 1000;
         Tensor near = At(h) - At(-h), far = At(2 * h) - At(-2 * h), numeric = (8 * near - far) / (12 * h);
         Tensor error = (a.grad! - numeric).abs() / (numeric.abs() + 1e-3 / shape);
-        Assert.True(error.max().item<double>() < 1e-7, $"{error.max().item<double>():G3}");
+
+        // At 200 libtorch's function changes its method, with a jump near 1e-12 that both differences enlarge.
+        double bound = shape == 200 ? 1e-6 : 1e-8;
+        Assert.True(error.max().item<double>() < bound, $"{error.max().item<double>():G3}");
 
         Tensor At(double shift) => StandardGamma.LogQuantile(a.detach() + shift, eps);
     }
