@@ -1,3 +1,4 @@
+using BayesNet.Estimators;
 using BayesNet.Runtime;
 using static TorchSharp.torch;
 
@@ -22,7 +23,9 @@ public sealed class LearnedStudentTDistribution : ReparameterizedDistribution
     /// <exception cref="ArgumentException">A value is not finite, a scale or nu is not above zero, or shapes or types do not fit.</exception>
     /// <exception cref="NotSupportedException">The parameters are not float32 or float64.</exception>
     public LearnedStudentTDistribution(Tensor location, Tensor scale, Tensor degreesOfFreedom)
-        : base(BaseNoise.Normal, [], [2], DistributionParameter.Real(location), DistributionParameter.Positive(scale), DistributionParameter.Positive(degreesOfFreedom))
+        : base(
+            BaseNoise.Normal, [], [2],
+            DistributionParameter.Real(location), DistributionParameter.Positive(scale), DistributionParameter.Positive(degreesOfFreedom))
     {
         (_location, _scale, _degreesOfFreedom) = (location, scale, degreesOfFreedom);
         using var scope = NewDisposeScope();
@@ -37,7 +40,7 @@ public sealed class LearnedStudentTDistribution : ReparameterizedDistribution
     public override bool HasClosedFormEntropy => true;
 
     /// <inheritdoc/>
-    public override Tensor Sample(Estimators.NoiseSource noise, params ReadOnlySpan<long> leading)
+    public override Tensor Sample(NoiseSource noise, params ReadOnlySpan<long> leading)
     {
         ArgumentNullException.ThrowIfNull(noise);
         using var scope = NewDisposeScope();

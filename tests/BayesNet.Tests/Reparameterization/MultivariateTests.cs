@@ -95,11 +95,12 @@ public sealed class MultivariateTests
         using var noise = new NoiseSource(35);
         Tensor Normal(params long[] shape) => noise.Normal(shape, dtype, CPU);
         Tensor location = Normal(4, 1, 3), diagonal = Normal(2, 3).exp(), factor = Normal(3, 2), unconstrained = Normal(2, 3, 3);
-        foreach ((ReparameterizedDistribution batch, Func<int, int, ReparameterizedDistribution> one) in new (ReparameterizedDistribution, Func<int, int, ReparameterizedDistribution>)[]
-        {
+        (ReparameterizedDistribution Batch, Func<int, int, ReparameterizedDistribution> One)[] cases =
+        [
             (new LowRankGaussianDistribution(location, diagonal, factor), (i, j) => new LowRankGaussianDistribution(location[i, 0], diagonal[j], factor)),
             (new CholeskyGaussianDistribution(location, unconstrained), (i, j) => new CholeskyGaussianDistribution(location[i, 0], unconstrained[j])),
-        })
+        ];
+        foreach ((ReparameterizedDistribution batch, Func<int, int, ReparameterizedDistribution> one) in cases)
         {
             Assert.Equal([4L, 2L], batch.BatchShape.ToArray());
             Tensor eps = batch.SampleNoise(noise, 5), z = batch.Transform(eps), density = batch.LogDensity(z);
