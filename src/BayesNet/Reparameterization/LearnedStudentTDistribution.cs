@@ -26,15 +26,18 @@ public sealed class LearnedStudentTDistribution : ReparameterizedDistribution
         : base(
             BaseNoise.Normal, [], [2],
             DistributionParameter.Real(location), DistributionParameter.Positive(scale), DistributionParameter.Positive(degreesOfFreedom))
-    {
-        (_location, _scale, _degreesOfFreedom) = (location, scale, degreesOfFreedom);
-        using var scope = NewDisposeScope();
-        using var _ = no_grad();
-        TailIndex = degreesOfFreedom.min().to(ScalarType.Float64).item<double>();
-    }
+        => (_location, _scale, _degreesOfFreedom) = (location, scale, degreesOfFreedom);
 
-    /// <summary>The smallest nu, as it was when the distribution was made.</summary>
-    public override double TailIndex { get; }
+    /// <summary>The smallest nu, as it is now.</summary>
+    public override double TailIndex
+    {
+        get
+        {
+            using var scope = NewDisposeScope();
+            using var _ = no_grad();
+            return _degreesOfFreedom.min().to(ScalarType.Float64).item<double>();
+        }
+    }
 
     /// <inheritdoc/>
     public override bool HasClosedFormEntropy => true;
