@@ -30,7 +30,8 @@ public sealed class BaseNoise
         => FromUniform = fromUniform;
 
     /// <summary>N(0, 1).</summary>
-    public static BaseNoise Normal { get; } = new("normal", true, double.PositiveInfinity, static (noise, shape, dtype, device) => noise.Normal(shape, dtype, device));
+    public static BaseNoise Normal { get; } = new(
+        "normal", true, double.PositiveInfinity, static (noise, shape, dtype, device) => noise.Normal(shape, dtype, device));
 
     /// <summary>Uniform on the open interval (-1/2, 1/2).</summary>
     public static BaseNoise Uniform { get; } = new(

@@ -23,13 +23,16 @@ public sealed class CholeskyGaussianDistribution : ReparameterizedDistribution
     /// <exception cref="ArgumentException">A value is not finite, or shapes or types do not fit.</exception>
     /// <exception cref="NotSupportedException">The parameters are not float32 or float64.</exception>
     public CholeskyGaussianDistribution(Tensor location, Tensor unconstrained, ScaleParameterization? diagonal = null)
-        : base(BaseNoise.Normal, Size(location), Size(location), DistributionParameter.Real(location, 1), DistributionParameter.Real(unconstrained, 2))
+        : base(
+            BaseNoise.Normal, Size(location), Size(location),
+            DistributionParameter.Real(location, 1), DistributionParameter.Real(unconstrained, 2))
     {
         long size = location.size(-1);
         if (unconstrained.size(-1) != size || unconstrained.size(-2) != size)
         {
             throw new ArgumentException(
-                $"unconstrained has shape {Guard.Format(unconstrained.shape)}; for a location of {size} entries its last dimensions are ({size}, {size}).",
+                $"unconstrained has shape {Guard.Format(unconstrained.shape)}; for a location of {size} entries its last dimensions are "
+                + $"({size}, {size}).",
                 nameof(unconstrained));
         }
 
@@ -111,7 +114,8 @@ public sealed class CholeskyGaussianDistribution : ReparameterizedDistribution
         ArgumentNullException.ThrowIfNull(location);
         return location.dim() >= 1
             ? [location.size(-1)]
-            : throw new ArgumentException("location is a scalar; its last dimension holds the entries of one event. Use NormalDistribution on the line.", nameof(location));
+            : throw new ArgumentException(
+                "location is a scalar; its last dimension holds the entries of one event. Use NormalDistribution on the line.", nameof(location));
     }
 
     private Tensor Diagonal() => _unconstrained.diagonal(0, -2, -1);

@@ -90,7 +90,8 @@ public sealed class DirichletDistribution : ReparameterizedDistribution
         return concentration.dim() >= 1 && concentration.size(-1) >= 2
             ? [concentration.size(-1)]
             : throw new ArgumentException(
-                $"concentration has shape {Guard.Format(concentration.shape)}; its last dimension holds the classes, two or more.", nameof(concentration));
+                $"concentration has shape {Guard.Format(concentration.shape)}; its last dimension holds the classes, two or more.",
+                nameof(concentration));
     }
 
     private static Tensor LogNormalizer(Tensor a) => a.lgamma().sum(dim: -1).sub(a.sum(dim: -1).lgamma());

@@ -1,3 +1,4 @@
+using BayesNet.Estimators;
 using BayesNet.Runtime;
 using static TorchSharp.torch;
 
@@ -22,22 +23,27 @@ public sealed class LearnedStudentTDistribution : ReparameterizedDistribution
     /// <exception cref="ArgumentException">A value is not finite, a scale or nu is not above zero, or shapes or types do not fit.</exception>
     /// <exception cref="NotSupportedException">The parameters are not float32 or float64.</exception>
     public LearnedStudentTDistribution(Tensor location, Tensor scale, Tensor degreesOfFreedom)
-        : base(BaseNoise.Normal, [], [2], DistributionParameter.Real(location), DistributionParameter.Positive(scale), DistributionParameter.Positive(degreesOfFreedom))
-    {
-        (_location, _scale, _degreesOfFreedom) = (location, scale, degreesOfFreedom);
-        using var scope = NewDisposeScope();
-        using var _ = no_grad();
-        TailIndex = degreesOfFreedom.min().to(ScalarType.Float64).item<double>();
-    }
+        : base(
+            BaseNoise.Normal, [], [2],
+            DistributionParameter.Real(location), DistributionParameter.Positive(scale), DistributionParameter.Positive(degreesOfFreedom))
+        => (_location, _scale, _degreesOfFreedom) = (location, scale, degreesOfFreedom);
 
-    /// <summary>The smallest nu, as it was when the distribution was made.</summary>
-    public override double TailIndex { get; }
+    /// <summary>The smallest nu, as it is now.</summary>
+    public override double TailIndex
+    {
+        get
+        {
+            using var scope = NewDisposeScope();
+            using var _ = no_grad();
+            return _degreesOfFreedom.min().to(ScalarType.Float64).item<double>();
+        }
+    }
 
     /// <inheritdoc/>
     public override bool HasClosedFormEntropy => true;
 
     /// <inheritdoc/>
-    public override Tensor Sample(Estimators.NoiseSource noise, params ReadOnlySpan<long> leading)
+    public override Tensor Sample(NoiseSource noise, params ReadOnlySpan<long> leading)
     {
         ArgumentNullException.ThrowIfNull(noise);
         using var scope = NewDisposeScope();

@@ -118,7 +118,7 @@ internal static class StandardGamma
 
     /// <summary>
     /// d ln g / da at fixed F: -(d ln F / da) / (d ln F / dy). libtorch has no derivative of the incomplete gamma function in a; the
-    /// five-point difference has a relative error near 1e-10.
+    /// five-point difference has a relative error of about 1e-9, and of 2e-7 at shape 200, where libtorch's function changes its method.
     /// </summary>
     private static Tensor Slope(Tensor a, Tensor y, Tensor upper)
     {

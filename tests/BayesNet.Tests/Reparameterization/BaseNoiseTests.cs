@@ -99,7 +99,9 @@ public sealed class BaseNoiseTests
     {
         Assert.Equal(1, BaseNoise.Cauchy.TailIndex);
         Assert.Equal(3, BaseNoise.StudentT(3).TailIndex);
-        Assert.All([BaseNoise.Normal, BaseNoise.Uniform, BaseNoise.Laplace, BaseNoise.Logistic, BaseNoise.Gumbel], noise => Assert.Equal(double.PositiveInfinity, noise.TailIndex));
+        Assert.All(
+            [BaseNoise.Normal, BaseNoise.Uniform, BaseNoise.Laplace, BaseNoise.Logistic, BaseNoise.Gumbel],
+            noise => Assert.Equal(double.PositiveInfinity, noise.TailIndex));
         Assert.Throws<ArgumentOutOfRangeException>("degreesOfFreedom", () => BaseNoise.StudentT(0));
     }
 

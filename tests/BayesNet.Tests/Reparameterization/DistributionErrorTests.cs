@@ -1,5 +1,7 @@
 using BayesNet.Estimators;
+using BayesNet.Estimators.Gradients;
 using BayesNet.Reparameterization;
+using BayesNet.Reparameterization.Discrete;
 using Xunit;
 using static TorchSharp.torch;
 
@@ -55,25 +57,45 @@ public sealed class DistributionErrorTests
     {
         using var scope = NewDisposeScope();
         using var source = new NoiseSource(51);
-        foreach (LineFamilyCase family in LineFamilyCase.All)
+        Tensor vector = ones(3).requires_grad_(true), matrix = eye(3).requires_grad_(true);
+        var relaxed = new RelaxedCategoricalDistribution(vector, 0.5);
+        var binary = new RelaxedBernoulliDistribution(vector, 0.5);
+        Tensor eps = relaxed.SampleNoise(source), inside = full(3, 0.5f);
+        ReparameterizedDistribution[] all =
+        [
+            .. LineFamilyCase.All.Select(family => family.Create(family.Leaves(ScalarType.Float64))), new DirichletDistribution(vector),
+            new CholeskyGaussianDistribution(vector, matrix), new LowRankGaussianDistribution(vector, vector, matrix), relaxed, binary,
+        ];
+        foreach (ReparameterizedDistribution q in all)
         {
-            Tensor[] leaves = family.Leaves(ScalarType.Float64);
-            Assert.All(Operations(), operation =>
+            AssertClean(() => q.SampleNoise(source, 2));
+            AssertClean(() => q.Sample(source, 2));
+            AssertClean(() =>
             {
-                long before = Tensor.TotalCount;
-                operation(family.Create(leaves)).Dispose();
-                Assert.Equal(before, Tensor.TotalCount);
+                using Tensor noise = q.SampleNoise(source, 2), z = q.Transform(noise);
+                return q.LogDensity(z);
             });
+            if (!q.SupportDependsOnParameters)
+                AssertClean(() => new ScoreFunctionEstimator(Baseline.LeaveOneOut).Estimate(q, z => z.flatten(1).sum(dim: 1), source, 2));
+            if (!q.HasClosedFormEntropy)
+                continue;
+            AssertClean(q.Entropy);
+            AssertClean(q.Mean);
+            AssertClean(q.Variance);
         }
 
-        IEnumerable<Func<ReparameterizedDistribution, Tensor>> Operations() =>
-        [
-            q => q.SampleNoise(source, 3), q => q.Sample(source, 3), q => q.Entropy(), q => q.Mean(), q => q.Variance(),
-            q =>
-            {
-                using Tensor eps = q.SampleNoise(source, 3), z = q.Transform(eps);
-                return q.LogDensity(z);
-            },
-        ];
+        AssertClean(() => relaxed.TransformHard(eps));
+        AssertClean(() => relaxed.TransformLog(eps));
+        AssertClean(() => binary.TransformHard(eps));
+        AssertClean(() => binary.LogDensityOfLogit(inside));
+        AssertClean(() => StraightThrough.Categorical(vector, source, 2));
+        AssertClean(() => StraightThrough.Bernoulli(vector, source, 2));
+
+        static void AssertClean(Func<Tensor> operation)
+        {
+            long before = Tensor.TotalCount;
+            operation().Dispose();
+            Assert.Equal(before, Tensor.TotalCount);
+        }
     }
 }

@@ -106,11 +106,22 @@ public sealed class LineFamilyTests
         using var scope = NewDisposeScope();
         using var noise = new NoiseSource(15);
         LineFamilyCase family = LineFamilyCase.Named(name);
-        ReparameterizedDistribution single = family.Create(family.Leaves(ScalarType.Float32)), twice = family.Create(family.Exact(ScalarType.Float32));
+        Tensor[] leaves = family.Leaves(ScalarType.Float32), exact = family.Exact(ScalarType.Float32);
+        foreach (Tensor leaf in exact)
+            leaf.requires_grad_(true);
+        ReparameterizedDistribution single = family.Create(leaves), twice = family.Create(exact);
         Tensor eps = single.SampleNoise(noise, 1000);
         Tensor z = twice.Transform(eps.to(ScalarType.Float64));
         Tensor scale = 1 + z.abs();
         Assert.True(((single.Transform(eps).to(ScalarType.Float64) - z).abs() / scale).max().item<double>() < 2e-6);
+
+        single.Transform(eps).atan().mean([0]).sum().backward();
+        z.atan().mean([0]).sum().backward();
+        foreach ((Tensor leaf, Tensor reference) in leaves.Zip(exact))
+        {
+            double size = 1 + reference.grad!.abs().max().item<double>();
+            Assert.True((leaf.grad!.to(ScalarType.Float64) - reference.grad!).abs().max().item<double>() < 1e-5 * size);
+        }
 
         Tensor rounded = single.Transform(eps).detach();
         Tensor density = twice.LogDensity(rounded.to(ScalarType.Float64));

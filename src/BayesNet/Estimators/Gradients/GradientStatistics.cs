@@ -31,7 +31,9 @@ public sealed record GradientStatistics(
     /// estimates beforehand.
     /// </remarks>
     /// <exception cref="ArgumentException"><paramref name="f"/> returned one value for several repetitions.</exception>
-    /// <exception cref="ArgumentOutOfRangeException"><paramref name="repetitions"/> is below 2, or <paramref name="samples"/> does not suit the estimator.</exception>
+    /// <exception cref="ArgumentOutOfRangeException">
+    /// <paramref name="repetitions"/> is below 2, or <paramref name="samples"/> does not suit the estimator.
+    /// </exception>
     public static GradientStatistics Measure(
         GradientEstimator estimator, ReparameterizedDistribution q, Func<Tensor, Tensor> f, NoiseSource noise, long repetitions, int samples = 1)
     {
@@ -137,5 +139,7 @@ public sealed record GradientStatistics(
 /// <param name="Mean">The mean over repetitions.</param>
 /// <param name="Variance">The unbiased variance over repetitions, of one estimate.</param>
 /// <param name="StandardError">The standard error of <paramref name="Mean"/>.</param>
-/// <param name="VarianceStandardError">The standard error of <paramref name="Variance"/>, from the fourth moment; meaningless where that diverges.</param>
+/// <param name="VarianceStandardError">
+/// The standard error of <paramref name="Variance"/>, from the fourth moment; meaningless where that diverges.
+/// </param>
 public sealed record GradientMoments(string Name, Tensor Mean, Tensor Variance, Tensor StandardError, Tensor VarianceStandardError);

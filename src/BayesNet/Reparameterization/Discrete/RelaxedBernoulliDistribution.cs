@@ -67,7 +67,8 @@ public sealed class RelaxedBernoulliDistribution : ReparameterizedDistribution
     }
 
     /// <inheritdoc/>
-    public override Tensor Entropy() => throw NoClosedForm("entropy of a relaxed Bernoulli", "estimate it by the mean of -LogDensityOfLogit, in logit space");
+    public override Tensor Entropy()
+        => throw NoClosedForm("entropy of a relaxed Bernoulli", "estimate it by the mean of -LogDensityOfLogit, in logit space");
 
     /// <inheritdoc/>
     public override Tensor Mean() => throw NoClosedForm("mean of a relaxed Bernoulli", "average samples, or take the probability sigmoid(logits)");

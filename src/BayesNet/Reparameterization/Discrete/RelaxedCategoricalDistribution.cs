@@ -82,7 +82,8 @@ public sealed class RelaxedCategoricalDistribution : ReparameterizedDistribution
         => throw NoClosedForm("entropy of a relaxed categorical", "estimate it by the mean of -LogDensity over samples");
 
     /// <inheritdoc/>
-    public override Tensor Mean() => throw NoClosedForm("mean of a relaxed categorical", "average samples, or take the probabilities softmax(logits)");
+    public override Tensor Mean()
+        => throw NoClosedForm("mean of a relaxed categorical", "average samples, or take the probabilities softmax(logits)");
 
     /// <inheritdoc/>
     public override Tensor Variance() => throw NoClosedForm("variance of a relaxed categorical", "take that of samples");

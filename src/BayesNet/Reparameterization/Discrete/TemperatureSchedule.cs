@@ -2,7 +2,10 @@ using BayesNet.Runtime;
 
 namespace BayesNet.Reparameterization.Discrete;
 
-/// <summary>The temperature of a relaxation over the course of training: high at first, where gradients have little variance, low later, where they have little bias.</summary>
+/// <summary>
+/// The temperature of a relaxation over the course of training: high at first, where gradients have little variance, low later, where they
+/// have little bias.
+/// </summary>
 public abstract record TemperatureSchedule
 {
     private TemperatureSchedule()
@@ -17,7 +20,9 @@ public abstract record TemperatureSchedule
     /// <param name="initial">The temperature at the start.</param>
     /// <param name="minimum">The temperature it ends at; at most <paramref name="initial"/>.</param>
     /// <param name="rate">The decay an epoch, above zero.</param>
-    /// <exception cref="ArgumentOutOfRangeException">An argument is not a finite number above zero, or <paramref name="minimum"/> is above <paramref name="initial"/>.</exception>
+    /// <exception cref="ArgumentOutOfRangeException">
+    /// An argument is not a finite number above zero, or <paramref name="minimum"/> is above <paramref name="initial"/>.
+    /// </exception>
     public static TemperatureSchedule Exponential(double initial, double minimum, double rate)
     {
         Guard.Positive(initial);

@@ -31,7 +31,7 @@ public sealed class GradientEstimatorTests
     [MemberData(nameof(Families))]
     public void AllEstimateTheSameGradient(string name)
     {
-        const long repetitions = 20000;
+        const long repetitions = 10000;
         using var scope = NewDisposeScope();
         using var noise = new NoiseSource(81);
         LineFamilyCase family = LineFamilyCase.Named(name);
@@ -55,27 +55,66 @@ public sealed class GradientEstimatorTests
         static Tensor F(Tensor z) => (-(z - 0.5).square() / 2).exp();
     }
 
-    /// <summary>f may depend on the parameters beside z: the gradient of E[ln q(z)] is that of the negative entropy.</summary>
+    /// <summary>
+    /// f may depend on the parameters beside z: E[s z^2] = s m^2 + s^3 pi^2/3 has the gradients 2 m s and m^2 + pi^2 s^2, and E[ln q(z)]
+    /// those of the negative entropy, 0 and -1/s.
+    /// </summary>
     [Fact]
     public void TheDirectPartOfTheGradientIsIncluded()
     {
         const int repetitions = 50000;
+        const double m = 0.3, s = 0.8;
         using var scope = NewDisposeScope();
         using var noise = new NoiseSource(82);
         foreach ((GradientEstimator estimator, int samples) in Others.Append((new PathwiseEstimator(), 1)))
         {
-            Tensor location = full(repetitions, 0.3, dtype: ScalarType.Float64).requires_grad_(true);
-            Tensor scale = full(repetitions, 0.8, dtype: ScalarType.Float64).requires_grad_(true);
+            Tensor location = full(repetitions, m, dtype: ScalarType.Float64).requires_grad_(true);
+            Tensor scale = full(repetitions, s, dtype: ScalarType.Float64).requires_grad_(true);
             var q = new LogisticDistribution(location, scale);
-            Tensor estimate = estimator.Estimate(q, q.LogDensity, noise, samples);
-            estimate.backward();
-            SampleMoments.AssertMean(location.grad!.unsqueeze(1), zeros(1, dtype: ScalarType.Float64));
-            SampleMoments.AssertMean(scale.grad!.unsqueeze(1), tensor(new[] { -1 / 0.8 }));
+            Check(z => scale * z.square(), 2 * m * s, m * m + Math.PI * Math.PI * s * s);
+            double estimate = Check(q.LogDensity, 0, -1 / s);
 
             // Var[ln q(z)] = 4 - pi^2/3 for one draw, and for a pair, whose densities are equal; less for more draws.
             double standardError = Math.Sqrt((4 - Math.PI * Math.PI / 3) * repetitions);
-            Assert.InRange(estimate.item<double>() + q.Entropy().sum().item<double>(), -5 * standardError, 5 * standardError);
+            Assert.InRange(estimate + q.Entropy().sum().item<double>(), -5 * standardError, 5 * standardError);
+
+            double Check(Func<Tensor, Tensor> f, double locationGradient, double scaleGradient)
+            {
+                location.grad = null;
+                scale.grad = null;
+                Tensor value = estimator.Estimate(q, f, noise, samples);
+                value.backward();
+                SampleMoments.AssertMean(location.grad!.unsqueeze(1), tensor(new[] { locationGradient }));
+                SampleMoments.AssertMean(scale.grad!.unsqueeze(1), tensor(new[] { scaleGradient }));
+                return value.item<double>();
+            }
         }
+    }
+
+    /// <summary>Estimates so large that each is a pass of its own: their moments, about the first as the shift, are those of the estimates.</summary>
+    [Fact]
+    public void MomentsAreThoseOfTheEstimates()
+    {
+        const int samples = 600000, repetitions = 4;
+        using var scope = NewDisposeScope();
+        Tensor location = tensor(1.0, dtype: ScalarType.Float64).requires_grad_(true);
+        var q = new NormalDistribution(location, tensor(0.5, dtype: ScalarType.Float64));
+        using NoiseSource one = new(88), other = new(88);
+        GradientMoments measured = GradientStatistics.Measure(new PathwiseEstimator(), q, z => z.square() * 1000, one, repetitions, samples).Parameters[0];
+        var gradients = new double[repetitions];
+        for (int i = 0; i < repetitions; i++)
+        {
+            location.grad = null;
+            new PathwiseEstimator().Estimate(q, z => z.square() * 1000, other, samples).backward();
+            gradients[i] = location.grad!.item<double>();
+        }
+
+        double mean = gradients.Average(), variance = gradients.Sum(g => (g - mean) * (g - mean)) / (repetitions - 1);
+        double second = variance * (repetitions - 1) / repetitions, fourth = gradients.Average(g => Math.Pow(g - mean, 4));
+        Assert.Equal(mean, measured.Mean.item<double>(), 1e-9 * mean);
+        Assert.Equal(variance, measured.Variance.item<double>(), 1e-9 * variance);
+        Assert.Equal(Math.Sqrt(variance / repetitions), measured.StandardError.item<double>(), 1e-9);
+        Assert.Equal(Math.Sqrt((fourth - second * second) / repetitions), measured.VarianceStandardError.item<double>(), 1e-9 * variance);
     }
 
     /// <summary>A function of the whole batch: the score is that of all batch elements, and the gradient of |z|^2 is 2 mu and 2L.</summary>

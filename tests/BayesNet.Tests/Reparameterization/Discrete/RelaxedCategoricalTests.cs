@@ -45,7 +45,8 @@ public sealed class RelaxedCategoricalTests
         var q = new RelaxedCategoricalDistribution(tensor(ClassProbabilities).log() + 0.7, temperature);
         double width = 30 / temperature;
         Tensor line = linspace(-width, width, points, dtype: ScalarType.Float64);
-        Tensor logY = stack([line.unsqueeze(1).expand(points, points), line.unsqueeze(0).expand(points, points), zeros(points, points, dtype: ScalarType.Float64)], -1).log_softmax(-1);
+        Tensor rows = line.unsqueeze(1).expand(points, points);
+        Tensor logY = stack([rows, rows.t(), zeros_like(rows)], -1).log_softmax(-1);
         double cell = Math.Pow(2 * width / (points - 1), 2);
         Assert.Equal(1, q.LogDensityOfLog(logY).exp().sum().item<double>() * cell, 1e-8); // p(ln y) = p(y) y1 y2 y3
 

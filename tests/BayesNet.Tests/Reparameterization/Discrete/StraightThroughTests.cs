@@ -52,10 +52,10 @@ public sealed class StraightThroughTests
     {
         using var scope = NewDisposeScope();
         using var noise = new NoiseSource(113);
-        Tensor soft = noise.Uniform([100000], ScalarType.Float32, CPU).requires_grad_(true);
-        Tensor hard = ones_like(soft).requires_grad_(true);
+        Tensor soft = (noise.Normal([100000], ScalarType.Float32, CPU) * 3).requires_grad_(true);
+        Tensor hard = noise.Normal([100000], ScalarType.Float32, CPU).requires_grad_(true);
         Tensor result = StraightThrough.Attach(hard, soft);
-        Assert.True(result.eq(1).all().item<bool>());
+        Assert.True(result.eq(hard).all().item<bool>());
         result.sum().backward();
         Assert.True(soft.grad!.eq(1).all().item<bool>());
         Assert.Null(hard.grad);
