@@ -18,6 +18,8 @@ internal static unsafe partial class LoaderAlias
         nint* map; // struct link_map { ElfW(Addr) l_addr; char *l_name; ... }
         if (DlInfo(library, RequestLinkMap, &map) != 0)
             throw new DllNotFoundException($"The loader does not know the library that stands for {path}.");
+
+        // The name before it is left to leak: the loader may have handed it out. This one is from malloc, as the loader's own names are.
         map[1] = Marshal.StringToCoTaskMemUTF8(path);
     }
 
