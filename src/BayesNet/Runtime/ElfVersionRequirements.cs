@@ -141,7 +141,11 @@ internal static class ElfVersionRequirements
                 (uint type, long offset, long address, long size) =
                     (UInt32(image, header), Int64(image, header + 8), Int64(image, header + 16), Int64(image, header + 32));
                 if (type == SegmentLoad)
+                {
+                    // A file cut short is refused as a whole, whether or not the requirements are in what there is of it.
+                    _ = image.Slice(checked((int)offset), checked((int)size));
                     _loaded.Add((address, size, offset));
+                }
                 else if (type == SegmentDynamic)
                     Dynamic = (address, size);
             }
