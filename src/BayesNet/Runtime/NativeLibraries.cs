@@ -86,7 +86,7 @@ public static class NativeLibraries
         foreach ((string name, nint library) in LoadLibTorch(folder))
         {
             if (Find(application, name) is { } other)
-                LoaderAlias.Set(library, other);
+                GlibcLoader.SetAlias(library, other);
         }
 
         return LoadBinding(Binding([folder, .. application]));
@@ -134,7 +134,7 @@ public static class NativeLibraries
         }
         catch (Exception error) when (IsLoadFailure(error))
         {
-            throw BindingFailed(path, error);
+            throw BindingFailed(path, Reason(error), error);
         }
     }
 
@@ -148,18 +148,14 @@ public static class NativeLibraries
         }
         catch (Exception error) when (error is IOException or UnauthorizedAccessException or InvalidDataException)
         {
-            throw BindingFailed(path, error);
+            throw BindingFailed(path, Reason(error), error);
         }
 
         (string copy, string? temporary) = PlaceCopy(Path.GetFileName(path), image);
         try
         {
-            NativeLibrary.Load(copy);
-            return copy;
-        }
-        catch (Exception error) when (IsLoadFailure(error))
-        {
-            throw BindingFailed(copy, error);
+            // A weak requirement no longer vouches for the version's symbols, and a call of one that is missing would end the process.
+            return GlibcLoader.LoadBound(copy) is { } reason ? throw BindingFailed(copy, reason) : copy;
         }
         finally
         {
@@ -210,13 +206,14 @@ public static class NativeLibraries
         }
     }
 
-    private static DllNotFoundException BindingFailed(string path, Exception error)
+    private static DllNotFoundException BindingFailed(string path, string reason, Exception? error = null)
     {
-        string reason = Reason(error);
         string remedy = reason switch
         {
             _ when SystemVersions.Any(version => reason.Contains(version, StringComparison.Ordinal))
                 => "It needs newer system libraries: glibc 2.34 and the libstdc++ of GCC 12, or later.",
+            _ when reason.Contains(WeakenedVersion, StringComparison.Ordinal)
+                => "It needs the libstdc++ of GCC 13 or later.",
             _ when reason.Contains("failed to map segment", StringComparison.Ordinal)
                 => $"Its folder may be mounted without permission to run what is in it (noexec); name another in {NativeCache.FolderVariable}.",
             _ => $"It needs the libtorch that TorchSharp {typeof(torch).Assembly.GetName().Version?.ToString(3)} was built for; reference one "

@@ -261,24 +261,10 @@ public sealed class ElfVersionRequirementsTests
     private static int Requirement(byte[] image)
     {
         var hash = new byte[4];
-        BinaryPrimitives.WriteUInt32LittleEndian(hash, SystemVHash(Version));
+        BinaryPrimitives.WriteUInt32LittleEndian(hash, ElfHash.Of(Version));
         int at = image.AsSpan().IndexOf(hash);
         Assert.True(at > 0);
         Assert.Equal(-1, image.AsSpan(at + 1).IndexOf(hash));
         return at;
-    }
-
-    /// <summary>The hash of symbol names of the System V gABI.</summary>
-    private static uint SystemVHash(string name)
-    {
-        uint hash = 0;
-        foreach (char letter in name)
-        {
-            hash = (hash << 4) + letter;
-            uint high = hash & 0xf0000000;
-            hash = (hash ^ (high >> 24)) & ~high;
-        }
-
-        return hash;
     }
 }

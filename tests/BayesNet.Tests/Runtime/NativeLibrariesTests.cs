@@ -87,7 +87,7 @@ public sealed class NativeLibrariesTests
 
     /// <summary>
     /// Hard links stand for an installed libtorch: the mapped path is the one that was opened. The loader knows by the inode that link and
-    /// package are one library; that it takes two files for one is <see cref="LoaderAliasTests"/>' matter.
+    /// package are one library; that it takes two files for one is <see cref="GlibcLoaderTests"/>' matter.
     /// </summary>
     [Theory]
     [InlineData("")]
