@@ -6,9 +6,17 @@ using BayesNet.Runtime;
 
 namespace BayesNet.TestKit;
 
-/// <summary>Loads libtorch before any test of the assembly it is compiled into: tests touch torch before they touch the library.</summary>
+/// <summary>Runs before any test of the assembly it is compiled into.</summary>
 internal static class Startup
 {
+    /// <summary>
+    /// Tests touch torch before they touch the library. Their tensors are tiny: a second thread saves nothing, and where another process
+    /// has the core, every operation would wait for it.
+    /// </summary>
     [ModuleInitializer]
-    internal static void LoadNativeLibraries() => NativeLibraries.Load();
+    internal static void Prepare()
+    {
+        NativeLibraries.Load();
+        TorchSharp.torch.set_num_threads(1);
+    }
 }

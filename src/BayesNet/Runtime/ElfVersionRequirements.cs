@@ -13,23 +13,30 @@ internal static class ElfVersionRequirements
     private const int HeaderSize = 64;
     private const int ProgramHeaderSize = 56;
     private const int DynamicEntrySize = 16;
+    private const int VersionEntrySize = 16;
     private const uint SegmentLoad = 1;
     private const uint SegmentDynamic = 2;
+    private const long TagEnd = 0;
     private const long TagStringTable = 5;
     private const long TagVersionNeed = 0x6ffffffe;
     private const long TagVersionNeedCount = 0x6fffffff;
     private const ushort FlagWeak = 2;
 
     /// <summary>Marks every requirement of <paramref name="version"/> weak, in place. A second call changes nothing.</summary>
-    /// <param name="image">The whole file.</param>
+    /// <param name="image">The whole file. It is left as it was where this throws.</param>
     /// <param name="version">The version's name, such as GLIBCXX_3.4.32.</param>
     /// <returns>How many requirements of that name the file has.</returns>
-    /// <exception cref="InvalidDataException">The file is no 64-bit little-endian ELF file with a dynamic section, or is cut short.</exception>
+    /// <exception cref="InvalidDataException">
+    /// The file is no 64-bit little-endian ELF file with a dynamic section, is cut short, or has tables that point outside it or overlap.
+    /// </exception>
     internal static int MarkWeak(Span<byte> image, string version)
     {
         try
         {
-            return MarkWeakChecked(image, version);
+            List<long> flags = FindFlags(image, Encoding.ASCII.GetBytes(version + '\0'));
+            foreach (long at in flags)
+                BinaryPrimitives.WriteUInt16LittleEndian(Slice(image, at, 2), (ushort)(UInt16(image, at) | FlagWeak));
+            return flags.Count;
         }
         catch (Exception error) when (error is ArgumentOutOfRangeException or OverflowException)
         {
@@ -37,7 +44,8 @@ internal static class ElfVersionRequirements
         }
     }
 
-    private static int MarkWeakChecked(Span<byte> image, string version)
+    /// <summary>Where the flags of the requirements of a version lie; <paramref name="name"/> ends in a zero byte.</summary>
+    private static List<long> FindFlags(Span<byte> image, ReadOnlySpan<byte> name)
     {
         if (image.Length < HeaderSize || !image[..4].SequenceEqual("\u007fELF"u8))
             throw new InvalidDataException("The file is not an ELF file.");
@@ -45,46 +53,66 @@ internal static class ElfVersionRequirements
             throw new InvalidDataException("The file is not a 64-bit little-endian ELF file.");
 
         var layout = new Layout(image);
-        (long Address, long Size) dynamic = layout.Dynamic ?? throw new InvalidDataException("The ELF file has no dynamic section; it is not a shared object.");
+        (long strings, long needs, long count) = Tables(image, layout);
+        var flags = new List<long>();
+        if (needs == 0 || count == 0)
+            return flags;
+
+        ReadOnlySpan<byte> names = image[checked((int)layout.Offset(strings))..];
+        long need = layout.Offset(needs);
+
+        // Tables that do not overlap have no more entries than fit into the file. Without this bound a corrupt one could be walked for hours.
+        int left = image.Length / VersionEntrySize;
+        void CountEntry()
+        {
+            if (--left < 0)
+                throw new InvalidDataException("The ELF file's version requirements overlap.");
+        }
+
+        // Both lists end, as for the loader, at their count or at an entry that names no next one.
+        for (; count > 0; count--)
+        {
+            CountEntry();
+            long auxiliary = need + UInt32(image, need + 8);
+            for (int auxiliaries = UInt16(image, need + 2); auxiliaries > 0; auxiliaries--)
+            {
+                CountEntry();
+                if (names[checked((int)UInt32(image, auxiliary + 8))..].StartsWith(name))
+                    flags.Add(auxiliary + 4);
+                uint toNext = UInt32(image, auxiliary + 12);
+                if (toNext == 0)
+                    break;
+                auxiliary += toNext;
+            }
+
+            uint next = UInt32(image, need + 12);
+            if (next == 0)
+                break;
+            need += next;
+        }
+
+        return flags;
+    }
+
+    /// <summary>The addresses of the dynamic section's strings and version requirements (0 where there are none), and the count of the latter.</summary>
+    private static (long Strings, long Needs, long Count) Tables(Span<byte> image, Layout layout)
+    {
+        (long address, long size) = layout.Dynamic ?? throw new InvalidDataException("The ELF file has no dynamic section; it is not a shared object.");
         long strings = 0, needs = 0, count = 0;
-        for (long at = layout.Offset(dynamic.Address), end = at + dynamic.Size; at < end; at += DynamicEntrySize)
+        long start = layout.Offset(address);
+        for (long at = start; at - start < size; at += DynamicEntrySize)
         {
             long value = Int64(image, at + 8);
             switch (Int64(image, at))
             {
+                case TagEnd: return (strings, needs, count);
                 case TagStringTable: strings = value; break;
                 case TagVersionNeed: needs = value; break;
                 case TagVersionNeedCount: count = value; break;
             }
         }
 
-        if (needs == 0 || count == 0)
-            return 0;
-
-        byte[] name = Encoding.ASCII.GetBytes(version + '\0');
-        long stringsAt = layout.Offset(strings);
-        int found = 0;
-        long need = layout.Offset(needs);
-        for (long i = 0; i < count; i++)
-        {
-            long auxiliary = need + UInt32(image, need + 8);
-            int auxiliaries = UInt16(image, need + 2);
-            for (int j = 0; j < auxiliaries; j++)
-            {
-                if (Slice(image, stringsAt + UInt32(image, auxiliary + 8), name.Length).SequenceEqual(name))
-                {
-                    Span<byte> flags = Slice(image, auxiliary + 4, 2);
-                    BinaryPrimitives.WriteUInt16LittleEndian(flags, (ushort)(BinaryPrimitives.ReadUInt16LittleEndian(flags) | FlagWeak));
-                    found++;
-                }
-
-                auxiliary += UInt32(image, auxiliary + 12);
-            }
-
-            need += UInt32(image, need + 12);
-        }
-
-        return found;
+        return (strings, needs, count);
     }
 
     private static Span<byte> Slice(Span<byte> image, long at, int length) => image.Slice(checked((int)at), length);
@@ -113,7 +141,11 @@ internal static class ElfVersionRequirements
                 (uint type, long offset, long address, long size) =
                     (UInt32(image, header), Int64(image, header + 8), Int64(image, header + 16), Int64(image, header + 32));
                 if (type == SegmentLoad)
+                {
+                    // A file cut short is refused as a whole, whether or not the requirements are in what there is of it.
+                    _ = image.Slice(checked((int)offset), checked((int)size));
                     _loaded.Add((address, size, offset));
+                }
                 else if (type == SegmentDynamic)
                     Dynamic = (address, size);
             }

@@ -14,13 +14,17 @@ internal static class NativeCache
     /// <summary>
     /// The folder of this user: <see cref="FolderVariable"/>, or <c>bayesnet</c> under XDG_CACHE_HOME or ~/.cache; null where there is no home.
     /// </summary>
-    internal static string? UserFolder()
+    internal static string? UserFolder() => UserFolder(Environment.GetEnvironmentVariable);
+
+    internal static string? UserFolder(Func<string, string?> variable)
     {
-        string? Variable(string name) => Environment.GetEnvironmentVariable(name) is { Length: > 0 } value ? value : null;
-        if (Variable(FolderVariable) is { } chosen)
+        if (variable(FolderVariable) is { } chosen && !string.IsNullOrWhiteSpace(chosen))
             return Path.GetFullPath(chosen);
-        string? home = Variable("XDG_CACHE_HOME") ?? (Variable("HOME") is { } user ? Path.Combine(user, ".cache") : null);
-        return home is null ? null : Path.Combine(home, "bayesnet");
+
+        // The XDG specification has relative paths ignored: they would put a cache into whatever folder the program is started from.
+        if (variable("XDG_CACHE_HOME") is { } cache && Path.IsPathFullyQualified(cache))
+            return Path.Combine(cache, "bayesnet");
+        return variable("HOME") is { } home && Path.IsPathFullyQualified(home) ? Path.Combine(home, ".cache", "bayesnet") : null;
     }
 
     /// <summary>Puts a file into the cache, unless it is there already, whole.</summary>

@@ -21,8 +21,10 @@ namespace BayesNet.Runtime;
 /// </para>
 /// <para>
 /// TorchSharp 0.107's Linux library requires the symbol version GLIBCXX_3.4.32 (GCC 13) and uses no symbol of it. Where the system's
-/// libstdc++ lacks it (Debian 12, Ubuntu 22.04, RHEL 9), a copy with that one requirement marked weak is kept in a per-user cache
-/// (<c>BAYESNET_CACHE</c>, else <c>bayesnet</c> under XDG_CACHE_HOME or ~/.cache) and loaded instead.
+/// libstdc++ lacks it (Debian 12, Ubuntu 22.04), a copy with that one requirement marked weak is kept in a per-user cache
+/// (<c>BAYESNET_CACHE</c>, else <c>bayesnet</c> under XDG_CACHE_HOME or ~/.cache) and loaded instead. Where no cache can be written, the
+/// copy is a temporary file that is gone once it is loaded. Older systems lack symbols that the library does use, GLIBCXX_3.4.30 first
+/// (GCC 12): they need a newer libstdc++.
 /// </para>
 /// </remarks>
 public static class NativeLibraries
@@ -31,6 +33,7 @@ public static class NativeLibraries
     public const string LibTorchVariable = "BAYESNET_LIBTORCH";
 
     private const string WeakenedVersion = "GLIBCXX_3.4.32";
+    private static readonly string[] SystemVersions = ["`GLIBCXX_", "`GLIBC_", "`CXXABI_"];
     private static readonly Lazy<string?> Loaded = new(LoadOnce);
 
     /// <summary>Loads the native libraries, once a process; later calls return, or fail, as the first did.</summary>
@@ -73,7 +76,7 @@ public static class NativeLibraries
         }
 
         string folder = LibTorchFolder(chosen);
-        if (package is not null && !OperatingSystem.IsLinux())
+        if (package is not null && !OperatingSystem.IsLinux() && !folder.Equals(Path.GetDirectoryName(package), StringComparison.OrdinalIgnoreCase))
         {
             throw new DllNotFoundException(
                 $"{LibTorchVariable} names {folder}, and the application has a libtorch of its own, {package}; two can't be in one process. "
@@ -83,7 +86,7 @@ public static class NativeLibraries
         foreach ((string name, nint library) in LoadLibTorch(folder))
         {
             if (Find(application, name) is { } other)
-                LoaderAlias.Set(library, other);
+                GlibcLoader.SetAlias(library, other);
         }
 
         return LoadBinding(Binding([folder, .. application]));
@@ -107,7 +110,7 @@ public static class NativeLibraries
             {
                 loaded.Add((name, NativeLibrary.Load(path)));
             }
-            catch (DllNotFoundException error)
+            catch (Exception error) when (IsLoadFailure(error))
             {
                 throw new DllNotFoundException(
                     $"libtorch in {folder} can't be loaded: {Reason(error)}. Install what is missing, or name another libtorch folder in "
@@ -129,31 +132,35 @@ public static class NativeLibraries
         {
             return LoadWeakened(path);
         }
-        catch (DllNotFoundException error)
+        catch (Exception error) when (IsLoadFailure(error))
         {
-            throw BindingFailed(path, error);
+            throw BindingFailed(path, Reason(error), error);
         }
     }
 
     private static string LoadWeakened(string path)
     {
-        byte[] image = File.ReadAllBytes(path);
-        ElfVersionRequirements.MarkWeak(image, WeakenedVersion);
+        byte[] image;
+        try
+        {
+            image = File.ReadAllBytes(path);
+            ElfVersionRequirements.MarkWeak(image, WeakenedVersion);
+        }
+        catch (Exception error) when (error is IOException or UnauthorizedAccessException or InvalidDataException)
+        {
+            throw BindingFailed(path, Reason(error), error);
+        }
+
         (string copy, string? temporary) = PlaceCopy(Path.GetFileName(path), image);
         try
         {
-            NativeLibrary.Load(copy);
-            return copy;
-        }
-        catch (DllNotFoundException error)
-        {
-            throw BindingFailed(copy, error);
+            // A weak requirement no longer vouches for the version's symbols, and a call of one that is missing would end the process.
+            return GlibcLoader.LoadBound(copy) is { } reason ? throw BindingFailed(copy, reason) : copy;
         }
         finally
         {
             // A library stays mapped when its file is gone.
-            if (temporary is not null)
-                Directory.Delete(temporary, recursive: true);
+            DeleteFolder(temporary);
         }
     }
 
@@ -170,13 +177,15 @@ public static class NativeLibraries
         {
         }
 
+        string? temporary = null;
         try
         {
-            string temporary = Directory.CreateTempSubdirectory("bayesnet-").FullName;
+            temporary = Directory.CreateTempSubdirectory("bayesnet-").FullName;
             return (NativeCache.Place(temporary, name, image), temporary);
         }
         catch (Exception error) when (error is IOException or UnauthorizedAccessException)
         {
+            DeleteFolder(temporary);
             throw new DllNotFoundException(
                 $"This system's libstdc++ lacks {WeakenedVersion}, and an adapted copy of {name} can be written neither to "
                 + $"{folder ?? "a user cache (HOME is not set)"} nor to {Path.GetTempPath()}: {error.Message} Name a folder that can be written in the "
@@ -184,16 +193,43 @@ public static class NativeLibraries
         }
     }
 
-    private static DllNotFoundException BindingFailed(string path, DllNotFoundException error)
-        => new(
-            $"TorchSharp's native library {path} can't be loaded: {Reason(error)}. It needs the libtorch that "
-            + $"TorchSharp {typeof(torch).Assembly.GetName().Version?.ToString(3)} was built for; reference one libtorch package (on this platform the "
-            + $"CPU one is libtorch-cpu-{Rid}), or name a libtorch folder in the environment variable {LibTorchVariable}.", error);
+    private static void DeleteFolder(string? folder)
+    {
+        try
+        {
+            if (folder is not null)
+                Directory.Delete(folder, recursive: true);
+        }
+        catch (Exception error) when (error is IOException or UnauthorizedAccessException)
+        {
+            // What is left is a small file among other temporary ones; the library is loaded all the same.
+        }
+    }
+
+    private static DllNotFoundException BindingFailed(string path, string reason, Exception? error = null)
+    {
+        string remedy = reason switch
+        {
+            _ when SystemVersions.Any(version => reason.Contains(version, StringComparison.Ordinal))
+                => "It needs newer system libraries: glibc 2.34 and the libstdc++ of GCC 12, or later.",
+            _ when reason.Contains(WeakenedVersion, StringComparison.Ordinal)
+                => "It needs the libstdc++ of GCC 13 or later.",
+            _ when reason.Contains("failed to map segment", StringComparison.Ordinal)
+                => $"Its folder may be mounted without permission to run what is in it (noexec); name another in {NativeCache.FolderVariable}.",
+            _ => $"It needs the libtorch that TorchSharp {typeof(torch).Assembly.GetName().Version?.ToString(3)} was built for; reference one "
+                + $"libtorch package (on this platform the CPU one is libtorch-cpu-{Rid}), or name a libtorch folder in the environment "
+                + $"variable {LibTorchVariable}.",
+        };
+        return new DllNotFoundException($"TorchSharp's native library {path} can't be loaded: {reason}. {remedy}", error);
+    }
+
+    /// <summary>A file that is no library of this platform is a <see cref="BadImageFormatException"/> on Windows.</summary>
+    private static bool IsLoadFailure(Exception error) => error is DllNotFoundException or BadImageFormatException;
 
     /// <summary>The last line of a loading error is the system's own reason.</summary>
-    private static string Reason(DllNotFoundException error)
-        => error.Message.Split('\n', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries)
-            .LastOrDefault(line => line.Contains(':', StringComparison.Ordinal))?.TrimEnd('.') ?? error.Message;
+    private static string Reason(Exception error)
+        => (error.Message.Split('\n', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries)
+            .LastOrDefault(line => line.Contains(':', StringComparison.Ordinal)) ?? error.Message).TrimEnd('.');
 
     private static string LibTorchFolder(string chosen)
     {

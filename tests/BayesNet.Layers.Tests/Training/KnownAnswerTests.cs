@@ -35,7 +35,8 @@ public sealed class KnownAnswerTests
 
         using var layer = bnn.Linear(3, 1, hasBias: false, dtype: ScalarType.Float64, options: new BayesOptions
         {
-            Prior = GaussianPrior.WithStdDev(PriorStdDev), Estimator = TestKit.EstimatorCase.Named(estimator).Estimator,
+            Prior = GaussianPrior.WithStdDev(PriorStdDev),
+            Estimator = TestKit.EstimatorCase.Named(estimator).Estimator,
         });
         using var likelihood = new GaussianLikelihood(learnNoise: false, noise: Noise);
         using var trainer = new VariationalTrainer(layer, likelihood, 40, new TrainerOptions { Epochs = 500, BatchSize = 40, LearningRate = 0.02, Samples = 8, Seed = 3 });

@@ -126,7 +126,11 @@ public sealed class TrainerTests
         using var likelihood = new GaussianLikelihood();
         using var trainer = new VariationalTrainer(model, likelihood, 40, new TrainerOptions
         {
-            Epochs = 4, BatchSize = 16, KlSchedule = KlSchedule.Warmup(2), ValidationInterval = 3, ValidationSamples = 5,
+            Epochs = 4,
+            BatchSize = 16,
+            KlSchedule = KlSchedule.Warmup(2),
+            ValidationInterval = 3,
+            ValidationSamples = 5,
         });
         (Tensor x, Tensor y) = Data(40);
         var progress = new Recorder();

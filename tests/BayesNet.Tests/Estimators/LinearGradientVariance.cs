@@ -1,6 +1,7 @@
 using BayesNet.Estimators;
 using BayesNet.Maps;
 using BayesNet.Posteriors;
+using BayesNet.Runtime;
 using BayesNet.TestKit;
 using Xunit;
 using static TorchSharp.torch;
@@ -104,7 +105,7 @@ public sealed class LinearGradientVariance
             {
                 using var inner = NewDisposeScope();
                 posterior.zero_grad();
-                Tensor loss = (estimator.Forward(map, posterior, null, X, noise).squeeze(1) - T).square().mean() / 2;
+                Tensor loss = estimator.Forward(map, posterior, null, X, noise).squeeze(1).sub(T).Squared().mean().mul(Scalars.Half);
                 loss.backward();
                 means[i] = posterior.Mean.grad!.flatten().MoveToOuterDisposeScope();
                 sigmas[i] = (posterior.ScaleParameter.grad!.flatten() / Sigma).MoveToOuterDisposeScope(); // rho = ln sigma
