@@ -124,11 +124,11 @@ public sealed record GradientStatistics(
         public GradientMoments Moments(string name)
         {
             Tensor[] raw = [.. _sums.Select(sum => sum.Times(1.0 / _count))];
-            Tensor d = raw[0], d2 = d.square();
+            Tensor d = raw[0], d2 = d.Squared();
             Tensor second = raw[1].sub(d2).clamp_min(Scalars.Zero);
-            Tensor fourth = raw[3].sub(raw[2].mul(d).Times(4)).Plus(raw[1].mul(d2).Times(6)).sub(d2.square().Times(3));
+            Tensor fourth = raw[3].sub(raw[2].mul(d).Times(4)).Plus(raw[1].mul(d2).Times(6)).sub(d2.Squared().Times(3));
             Tensor variance = second.Times(_count / (_count - 1.0));
-            Tensor varianceOfVariance = fourth.sub(second.square()).clamp_min(Scalars.Zero).Times(1.0 / _count);
+            Tensor varianceOfVariance = fourth.sub(second.Squared()).clamp_min(Scalars.Zero).Times(1.0 / _count);
             return new GradientMoments(name, _shift!.Plus(d), variance, variance.Times(1.0 / _count).sqrt(), varianceOfVariance.sqrt());
         }
     }
