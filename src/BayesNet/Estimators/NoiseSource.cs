@@ -55,7 +55,7 @@ public sealed class NoiseSource : IDisposable
     {
         Tensor uniform = Uniform(shape, dtype, device);
         using var _ = no_grad();
-        return uniform.sub_(Scalars.Half).add_(dtype == ScalarType.Float64 ? HalfSpacingFloat64 : HalfSpacingFloat32);
+        return uniform.sub_(Scalars.Half).add_(dtype == ScalarType.Float64 ? HalfSpacingFloat64 : HalfSpacingFloat32, Scalars.One);
     }
 
     /// <summary>

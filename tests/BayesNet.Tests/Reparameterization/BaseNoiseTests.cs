@@ -6,7 +6,7 @@ using static TorchSharp.torch;
 
 namespace BayesNet.Tests.Reparameterization;
 
-public sealed class BaseNoiseTests : SingleThreaded
+public sealed class BaseNoiseTests
 {
     private static readonly BaseNoise[] Known =
     [

@@ -7,7 +7,7 @@ using static TorchSharp.torch;
 namespace BayesNet.Tests.Reparameterization;
 
 /// <summary>The Gamma's two ways to a draw, and the families made of it.</summary>
-public sealed class GammaTests : SingleThreaded
+public sealed class GammaTests
 {
     /// <summary>Small, ordinary and large shapes, at noise far into both tails.</summary>
     [Theory]

@@ -7,7 +7,7 @@ using static TorchSharp.torch;
 namespace BayesNet.Tests.Reparameterization;
 
 /// <summary>Every family on the line against its closed forms.</summary>
-public sealed class LineFamilyTests : SingleThreaded
+public sealed class LineFamilyTests
 {
     private const int Draws = 20000;
 

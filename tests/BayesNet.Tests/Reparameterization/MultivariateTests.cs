@@ -8,7 +8,7 @@ using static TorchSharp.torch;
 namespace BayesNet.Tests.Reparameterization;
 
 /// <summary>The families of vectors against dense closed forms.</summary>
-public sealed class MultivariateTests : SingleThreaded
+public sealed class MultivariateTests
 {
     private const int Draws = 40000;
 

@@ -114,7 +114,7 @@ public sealed record GradientStatistics(
                 if (_count == 0)
                     _sums[i] = sum.MoveToOuterDisposeScope();
                 else
-                    _sums[i].add_(sum);
+                    _sums[i].add_(sum, Scalars.One);
                 power = power.mul(deviation);
             }
 

@@ -1,4 +1,5 @@
 using BayesNet.Reparameterization;
+using BayesNet.Runtime;
 using static TorchSharp.torch;
 
 namespace BayesNet.Estimators.Gradients;
@@ -43,6 +44,6 @@ public sealed class ScoreFunctionEstimator : GradientEstimator
         Baseline.Observe(plain);
 
         // What is added is zero; its gradient is weight times the score.
-        return values.add(weight.mul(logDensity.sub(logDensity.detach())));
+        return values.Plus(weight.mul(logDensity.sub(logDensity.detach())));
     }
 }

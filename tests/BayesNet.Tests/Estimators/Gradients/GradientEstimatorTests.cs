@@ -9,7 +9,7 @@ using static TorchSharp.torch;
 namespace BayesNet.Tests.Estimators.Gradients;
 
 /// <summary>Every family through every estimator.</summary>
-public sealed class GradientEstimatorTests : SingleThreaded
+public sealed class GradientEstimatorTests
 {
     public static IEnumerable<TheoryDataRow<string>> Families() => LineFamilyCase.All.Select(family => new TheoryDataRow<string>(family.Name));
 

@@ -10,7 +10,7 @@ namespace BayesNet.Tests.Estimators.Gradients;
 /// <summary>
 /// One dimension, z = mu + s * eps, f = z^k: the exact means and variances of every estimator's gradients in mu and s.
 /// </summary>
-public sealed class NormalTableTests : SingleThreaded
+public sealed class NormalTableTests
 {
     private const long Repetitions = 400000;
 

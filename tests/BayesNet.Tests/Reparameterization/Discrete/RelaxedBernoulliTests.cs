@@ -7,7 +7,7 @@ using static TorchSharp.torch;
 namespace BayesNet.Tests.Reparameterization.Discrete;
 
 /// <summary>The relaxed Bernoulli's exact moments at temperature 1 and its expansions at small temperatures.</summary>
-public sealed class RelaxedBernoulliTests : SingleThreaded
+public sealed class RelaxedBernoulliTests
 {
     private static readonly double[] Probabilities = [0.1, 0.35, 0.5, 0.9];
 

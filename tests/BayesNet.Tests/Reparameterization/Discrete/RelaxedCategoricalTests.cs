@@ -8,7 +8,7 @@ using static TorchSharp.torch;
 
 namespace BayesNet.Tests.Reparameterization.Discrete;
 
-public sealed class RelaxedCategoricalTests : SingleThreaded
+public sealed class RelaxedCategoricalTests
 {
     private static readonly double[] ClassProbabilities = [0.6, 0.3, 0.1];
 

@@ -6,7 +6,7 @@ using static TorchSharp.torch;
 
 namespace BayesNet.Tests.Reparameterization.Discrete;
 
-public sealed class StraightThroughTests : SingleThreaded
+public sealed class StraightThroughTests
 {
     /// <summary>
     /// For f = c1 b + c2 b^2 the straight-through gradient is f'(b) p(1-p), of mean (c1 + 2 c2 p) p(1-p); the true one is (c1 + c2) p(1-p):
