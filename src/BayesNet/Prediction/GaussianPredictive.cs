@@ -48,7 +48,10 @@ public sealed class GaussianPredictive : Predictive
     /// </summary>
     /// <param name="scale">Above zero; densities become those per new unit.</param>
     /// <param name="offset">In new units.</param>
-    /// <returns>A predictive of its own, the caller's to dispose; this one stays as it is.</returns>
+    /// <returns>
+    /// A predictive of its own, the caller's to dispose; this one stays as it is. It is held in float64, so that an offset that is large
+    /// against the scale costs no digits.
+    /// </returns>
     /// <exception cref="ArgumentOutOfRangeException"><paramref name="scale"/> is not a finite number above zero, or <paramref name="offset"/> not a finite one.</exception>
     public GaussianPredictive Rescale(double scale, double offset)
     {
@@ -56,7 +59,8 @@ public sealed class GaussianPredictive : Predictive
         Guard.Finite(offset);
         using var scope = NewDisposeScope();
         using var _ = no_grad();
-        return new GaussianPredictive(Components.Times(scale).Plus(offset), LogNoise.Plus(Math.Log(scale)));
+        return new GaussianPredictive(
+            Components.to(ScalarType.Float64).Times(scale).Plus(offset), LogNoise.to(ScalarType.Float64).Plus(Math.Log(scale)));
     }
 
     /// <inheritdoc/>
