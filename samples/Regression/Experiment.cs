@@ -11,7 +11,7 @@ namespace BayesNet.Samples.Regression;
 /// <summary>One run from data to files: read or draw, divide, train, predict the held-out rows, write.</summary>
 internal static class Experiment
 {
-    private const int CurveRows = 200;
+    private const int CurveRows = 400;
 
     /// <summary>Runs it.</summary>
     /// <param name="console">Where progress and figures are shown.</param>

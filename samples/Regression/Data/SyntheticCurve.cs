@@ -12,7 +12,7 @@ internal static class SyntheticCurve
     public static readonly (double From, double To) Gap = (-1, 1.5);
 
     /// <summary>f(x), the mean of the target.</summary>
-    public static double Mean(double x) => 2 * Math.Sin(1.2 * x) + 0.3 * x;
+    public static double Mean(double x) => 2 * Math.Sin(1.2 * x);
 
     /// <summary>The standard deviation of the noise.</summary>
     public static double Noise(double x) => 0.1 + 0.4 / (1 + Math.Exp(-1.5 * (x - 1)));

@@ -1,3 +1,4 @@
+using BayesNet.Estimators;
 using BayesNet.Layers;
 using BayesNet.Likelihoods;
 using BayesNet.Posteriors;
@@ -48,11 +49,16 @@ internal sealed class FittedModel : IDisposable
         Preparation data, Settings settings, IProgress<TrainingProgress>? progress = null, CancellationToken cancellationToken = default)
         => new(data, settings, progress, cancellationToken);
 
-    /// <summary>The predictive distribution of the target in its own units, (rows, 1); the caller's to dispose.</summary>
+    /// <summary>The predictive distribution of the target in its own units, (rows, 1), float64; the caller's to dispose.</summary>
+    /// <remarks>
+    /// A posterior sample is one draw of the weights for all rows, whatever estimator trained them: each is a function of the inputs. The
+    /// distribution of a single row is the same by every estimator.
+    /// </remarks>
     /// <param name="inputs">[row][column], in the units of the table.</param>
     public GaussianPredictive Predict(IReadOnlyList<double[]> inputs)
     {
         using var scope = NewDisposeScope();
+        using IDisposable functions = _network.WithEstimator(Estimator.SharedWeights);
         using var standardised = (GaussianPredictive)Predictor.Predict(_network, _likelihood, Data.InputTensor(inputs), _settings.Samples);
         return standardised.Rescale(Data.Target.StdDev, Data.Target.Mean);
     }

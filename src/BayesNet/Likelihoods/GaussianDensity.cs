@@ -23,8 +23,6 @@ internal static class GaussianDensity
     // (batch) against (batch, 1) would broadcast to (batch, batch) and train on nonsense.
     internal static void RequireSameShape(Tensor mean, Tensor target, string meanName)
     {
-        if (mean.dim() == 0)
-            throw new ArgumentException($"The {meanName} has no dimensions; its first must be the batch. Unsqueeze it.", nameof(target));
         if (!mean.shape.AsSpan().SequenceEqual(target.shape))
         {
             throw new ArgumentException(

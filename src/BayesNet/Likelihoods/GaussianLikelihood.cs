@@ -55,6 +55,8 @@ public sealed class GaussianLikelihood : Likelihood
     {
         ArgumentNullException.ThrowIfNull(output);
         ArgumentNullException.ThrowIfNull(target);
+        if (output.dim() == 0)
+            throw new ArgumentException("The network's output has no dimensions; its first must be the batch. Use output.unsqueeze(0).", nameof(output));
         GaussianDensity.RequireSameShape(output, target, "network's output");
         using var scope = NewDisposeScope();
         return GaussianDensity.SumOverOutputs(GaussianDensity.Log(target, output, _logNoise), 1).MoveToOuterDisposeScope();
