@@ -1,7 +1,9 @@
 using System.CommandLine;
 using BayesNet.Estimators;
+using BayesNet.Runtime;
 using BayesNet.Samples.Regression.Modelling;
 using Spectre.Console;
+using TorchSharp;
 
 namespace BayesNet.Samples.Regression;
 
@@ -90,12 +92,17 @@ internal sealed class CommandLine
     {
         try
         {
+            // Before the first use of torch, which would look for its libraries in the ordinary places alone.
+            NativeLibraries.Load();
+
+            // The operations are so small that a second thread costs more than it does.
+            torch.set_num_threads(1);
             run();
             return 0;
         }
-        catch (InputException input)
+        catch (Exception error) when (error is InputException or DllNotFoundException)
         {
-            errors.WriteLine($"error: {input.Message}");
+            errors.WriteLine($"error: {error.Message}");
             return 1;
         }
     }

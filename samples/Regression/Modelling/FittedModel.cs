@@ -6,6 +6,7 @@ using BayesNet.Prediction;
 using BayesNet.Priors;
 using BayesNet.Samples.Regression.Data;
 using BayesNet.Training;
+using TorchSharp.Modules;
 using static TorchSharp.torch;
 
 namespace BayesNet.Samples.Regression.Modelling;
@@ -15,6 +16,8 @@ internal sealed class FittedModel : IDisposable
 {
     // In standard deviations of the target. It keeps the density finite where a table's target is an exact function of its inputs.
     private const double LeastNoise = 1e-3;
+
+    private const double OutputBiasScale = 1;
 
     private readonly nn.Module<Tensor, Tensor> _network;
     private readonly HeteroscedasticGaussianLikelihood _likelihood = new(LeastNoise);
@@ -31,7 +34,6 @@ internal sealed class FittedModel : IDisposable
             Epochs = settings.Epochs,
             BatchSize = settings.BatchSize,
             LearningRate = settings.LearningRate,
-            Samples = settings.TrainingSamples,
             KlSchedule = KlSchedule.Warmup(settings.Warmup * settings.Epochs),
             Seed = settings.Seed,
         });
@@ -72,20 +74,23 @@ internal sealed class FittedModel : IDisposable
     private static nn.Module<Tensor, Tensor> Network(int inputs, Settings settings)
     {
         random.manual_seed(unchecked((long)settings.Seed));
-        double weightScale = settings.HiddenPriorScale / Math.Sqrt(inputs);
         using var scope = NewDisposeScope();
-        return nn.Sequential(
-            ("hidden", settings.FromPrior ? new BayesLinear(randn(settings.Hidden, inputs) * weightScale, randn(settings.Hidden) * settings.HiddenBiasPriorScale, Layer(weightScale, settings.HiddenBiasPriorScale))
-              : bnn.Linear(inputs, settings.Hidden, options: Layer(weightScale, settings.HiddenBiasPriorScale))),
-            ("activation", settings.Activation switch { Activation.Relu => nn.ReLU(), Activation.Tanh => nn.Tanh(), _ => new Bump() }),
-            ("output", bnn.Linear(settings.Hidden, 2, options: Layer(settings.OutputPriorScale / Math.Sqrt(settings.Hidden), settings.OutputBiasPriorScale))));
+        double hidden = settings.HiddenWeightScale / Math.Sqrt(inputs), output = settings.OutputScale / Math.Sqrt(settings.Hidden);
 
-        BayesOptions Layer(double weight, double bias) => new()
+        // The hidden units start as the prior would draw them, not as a deterministic network's: spread over the inputs, and beyond.
+        var weight = new Parameter(randn(settings.Hidden, inputs).mul(hidden));
+        var bias = new Parameter(randn(settings.Hidden).mul(settings.HiddenBiasScale));
+        return nn.Sequential(
+            ("hidden", bnn.Linear(weight, bias, Layer(hidden, settings.HiddenBiasScale))),
+            ("bump", new Bump()),
+            ("output", bnn.Linear(settings.Hidden, 2, options: Layer(output, OutputBiasScale))));
+
+        BayesOptions Layer(double weightScale, double biasScale) => new()
         {
-            Prior = GaussianPrior.WithStdDev(weight),
-            BiasPrior = GaussianPrior.WithStdDev(bias),
-            Posterior = new MeanFieldGaussianSpecification { InitialStdDev = settings.InitialStdDev * weight },
-            BiasPosterior = new MeanFieldGaussianSpecification { InitialStdDev = settings.InitialStdDev * bias },
+            Prior = GaussianPrior.WithStdDev(weightScale),
+            BiasPrior = GaussianPrior.WithStdDev(biasScale),
+            Posterior = new MeanFieldGaussianSpecification { InitialStdDev = settings.InitialStdDev * weightScale },
+            BiasPosterior = new MeanFieldGaussianSpecification { InitialStdDev = settings.InitialStdDev * biasScale },
             Estimator = settings.Estimator,
         };
     }

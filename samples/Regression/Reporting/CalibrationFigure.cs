@@ -33,7 +33,7 @@ internal static class CalibrationFigure
         double[] below = [.. predictions.Select(p => p.Mean - p.Lower95)], above = [.. predictions.Select(p => p.Upper95 - p.Mean)];
         plot.Add.Plottable(new ErrorBar(targets, means, null, null, below, above) { Color = Style.Model.WithAlpha(0.35), LineWidth = 1, CapSize = 0 });
         plot.Add.Markers(targets, means, MarkerShape.FilledCircle, 4, Style.Model).LegendText = "mean and 95 % interval";
-        plot.ShowLegend(Alignment.UpperLeft);
+        plot.LegendAbove();
         return plot;
     }
 
@@ -51,7 +51,7 @@ internal static class CalibrationFigure
         var line = plot.Add.Scatter(levels, [.. evaluation.Coverage.Select(point => point.Share)], Style.Model);
         (line.LineWidth, line.MarkerSize, line.LegendText) = (2, 6, "held-out rows");
         plot.Axes.SetLimits(0, 1, 0, 1);
-        plot.ShowLegend(Alignment.UpperLeft);
+        plot.LegendAbove();
         return plot;
     }
 

@@ -10,7 +10,7 @@ internal static class CurveFigure
     private const int Points = 400;
 
     // The figure shows this share of the inputs' range on either side of it.
-    private const double Margin = 0.25;
+    private const double Margin = 0.2;
 
     // The half width of a Gaussian's central 95 % interval in standard deviations.
     private const double Gaussian95 = 1.959964;
@@ -28,9 +28,9 @@ internal static class CurveFigure
         RowPrediction[] predictions = RowPrediction.Of(model, [.. xs.Select(x => new[] { x })]);
 
         Plot plot = Style.NewPlot(training.InputNames[0], training.TargetName);
-        Band([.. predictions.Select(p => p.Lower95)], [.. predictions.Select(p => p.Upper95)], 0.18, "95 % of targets (total)");
+        Band([.. predictions.Select(p => p.Lower95)], [.. predictions.Select(p => p.Upper95)], 0.2, "95 % of targets (total)");
         Band(
-            [.. predictions.Select(p => p.Mean - Gaussian95 * p.Epistemic)], [.. predictions.Select(p => p.Mean + Gaussian95 * p.Epistemic)], 0.38,
+            [.. predictions.Select(p => p.Mean - Gaussian95 * p.Epistemic)], [.. predictions.Select(p => p.Mean + Gaussian95 * p.Epistemic)], 0.4,
             "95 % of means (epistemic)");
         if (truth is not null)
         {
@@ -44,8 +44,8 @@ internal static class CurveFigure
         Scatter(heldOut, MarkerShape.OpenCircle, "held-out data");
 
         plot.Axes.SetLimitsX(xs[0], xs[^1]);
-        plot.ShowLegend(Alignment.UpperLeft);
-        plot.Save(path, Style.Width, Style.Height);
+        plot.LegendAbove();
+        plot.SavePng(path, Style.Width, Style.Height);
 
         void Band(double[] lower, double[] upper, double opacity, string name)
         {

@@ -25,10 +25,15 @@ internal static class Style
         plot.HideGrid();
         plot.Axes.Right.FrameLineStyle.IsVisible = false;
         plot.Axes.Top.FrameLineStyle.IsVisible = false;
-        plot.Legend.ShadowColor = Colors.Transparent;
-        plot.Legend.OutlineColor = Color.FromHex("#BBBBBB");
         return plot;
     }
 
-    public static void Save(this Plot plot, string path, int width, int height) => plot.SavePng(path, width, height);
+    /// <summary>Puts the legend in a row above the axes, where it hides nothing.</summary>
+    public static void LegendAbove(this Plot plot)
+    {
+        plot.Legend.Orientation = Orientation.Horizontal;
+        plot.Legend.ShadowColor = Colors.Transparent;
+        plot.Legend.OutlineColor = Colors.Transparent;
+        plot.ShowLegend(Edge.Top);
+    }
 }
