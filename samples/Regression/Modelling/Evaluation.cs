@@ -44,23 +44,34 @@ internal sealed record Evaluation(
     /// <summary>The share of rows whose target lies in the 95 % interval.</summary>
     public double Coverage95 => Coverage[^1].Share;
 
+    // Bounds the memory of a prediction, which has a number for each row and posterior sample.
+    private const int ChunkSize = 1000;
+
     public static Evaluation Of(FittedModel model)
     {
         Table heldOut = model.Data.HeldOut;
-        using var scope = NewDisposeScope();
-        using GaussianPredictive predictive = model.Predict(heldOut.Inputs);
-        Tensor targets = tensor(heldOut.Targets, heldOut.Rows, 1);
-        return new Evaluation(
-            RowPrediction.Of(predictive),
-            Math.Sqrt(targets.sub(predictive.Mean).square().mean().item<double>()),
-            predictive.LogDensity(targets).mean().item<double>(),
-            [.. Levels.Select(level => (level, Share(level)))]);
-
-        double Share(double level)
+        var rows = new List<RowPrediction>(heldOut.Rows);
+        double logDensity = 0;
+        var inside = new double[Levels.Length];
+        foreach (int[] chunk in Enumerable.Range(0, heldOut.Rows).Chunk(ChunkSize))
         {
-            using var inner = NewDisposeScope();
-            (Tensor lower, Tensor upper) = predictive.Interval(level);
-            return targets.ge(lower).logical_and(targets.le(upper)).to(ScalarType.Float64).mean().item<double>();
+            Table part = heldOut.Select(chunk);
+            using var scope = NewDisposeScope();
+            using GaussianPredictive predictive = model.Predict(part.Inputs);
+            Tensor targets = tensor(part.Targets, part.Rows, 1);
+            rows.AddRange(RowPrediction.Of(predictive));
+            logDensity += predictive.LogDensity(targets).sum().item<double>();
+            for (int i = 0; i < Levels.Length; i++)
+            {
+                (Tensor lower, Tensor upper) = predictive.Interval(Levels[i]);
+                inside[i] += targets.ge(lower).logical_and(targets.le(upper)).sum().item<long>();
+            }
         }
+
+        return new Evaluation(
+            rows,
+            Math.Sqrt(rows.Zip(heldOut.Targets, (row, target) => (row.Mean - target) * (row.Mean - target)).Average()),
+            logDensity / heldOut.Rows,
+            [.. Levels.Zip(inside, (level, count) => (level, count / heldOut.Rows))]);
     }
 }

@@ -25,7 +25,7 @@ internal sealed record Settings
     };
 
     /// <summary>Passes over the training part.</summary>
-    public int Epochs { get; init; } = 200;
+    public int Epochs { get; init; } = 400;
 
     /// <summary>Rows of a minibatch.</summary>
     public int BatchSize { get; init; } = 32;

@@ -2,6 +2,7 @@ using BayesNet.Samples.Regression.Data;
 using BayesNet.Samples.Regression.Modelling;
 using ScottPlot;
 using ScottPlot.Plottables;
+using SkiaSharp;
 
 namespace BayesNet.Samples.Regression.Reporting;
 
@@ -15,12 +16,22 @@ internal static class CalibrationFigure
 
     public static void Save(string path, FittedModel model, Evaluation evaluation)
     {
-        var figure = new Multiplot();
-        figure.RemovePlot(figure.GetPlot(0));
-        figure.AddPlot(Observed(model.Data.HeldOut, evaluation.Rows));
-        figure.AddPlot(Coverage(evaluation, model.Data.HeldOut.Rows));
-        figure.Layout = new ScottPlot.MultiplotLayouts.Columns();
-        figure.SavePng(path, 2 * PanelSize, PanelSize);
+        // A multiplot of ScottPlot's would scale the place of the second panel with its lines and letters, and lose it.
+        using SKSurface surface = SKSurface.Create(new SKImageInfo(2 * PanelSize, PanelSize));
+        surface.Canvas.Clear(SKColors.White);
+        Draw(Observed(model.Data.HeldOut, evaluation.Rows), 0);
+        Draw(Coverage(evaluation, model.Data.HeldOut.Rows), PanelSize);
+        using SKImage image = surface.Snapshot();
+        using SKData png = image.Encode(SKEncodedImageFormat.Png, quality: 100);
+        using FileStream file = File.Create(path);
+        png.SaveTo(file);
+
+        void Draw(Plot plot, int left)
+        {
+            using (plot)
+            using (SKBitmap panel = SKBitmap.Decode(plot.GetImageBytes(PanelSize, PanelSize)))
+                surface.Canvas.DrawBitmap(panel, left, 0);
+        }
     }
 
     private static Plot Observed(Table heldOut, IReadOnlyList<RowPrediction> predictions)
@@ -58,6 +69,6 @@ internal static class CalibrationFigure
     private static void Diagonal(Plot plot, double from, double to, string name)
     {
         var line = plot.Add.Line(from, from, to, to);
-        (line.LineColor, line.LineWidth, line.LinePattern, line.LegendText) = (Style.Truth, 1.5f, LinePattern.Dashed, name);
+        (line.LineColor, line.LineWidth, line.LinePattern, line.LegendText) = (Style.Truth, 1.5f, LinePattern.DenselyDashed, name);
     }
 }

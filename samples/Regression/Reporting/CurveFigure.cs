@@ -27,15 +27,15 @@ internal static class CurveFigure
         double[] xs = [.. Enumerable.Range(0, Points).Select(i => inputs.Min() - margin + i * (inputs.Max() - inputs.Min() + 2 * margin) / (Points - 1))];
         RowPrediction[] predictions = RowPrediction.Of(model, [.. xs.Select(x => new[] { x })]);
 
-        Plot plot = Style.NewPlot(training.InputNames[0], training.TargetName);
+        using Plot plot = Style.NewPlot(training.InputNames[0], training.TargetName);
         Band([.. predictions.Select(p => p.Lower95)], [.. predictions.Select(p => p.Upper95)], 0.2, "95 % of targets (total)");
         Band(
             [.. predictions.Select(p => p.Mean - Gaussian95 * p.Epistemic)], [.. predictions.Select(p => p.Mean + Gaussian95 * p.Epistemic)], 0.4,
-            "95 % of means (epistemic)");
+            "95 % of functions (epistemic)");
         if (truth is not null)
         {
             var line = plot.Add.ScatterLine(xs, [.. xs.Select(truth)], Style.Truth);
-            (line.LineWidth, line.LinePattern, line.LegendText) = (1.5f, LinePattern.Dashed, "true function");
+            (line.LineWidth, line.LinePattern, line.LegendText) = (1.5f, LinePattern.DenselyDashed, "true function");
         }
 
         var mean = plot.Add.ScatterLine(xs, [.. predictions.Select(p => p.Mean)], Style.Model);

@@ -28,7 +28,7 @@ internal static class Style
         return plot;
     }
 
-    /// <summary>Puts the legend in a row above the axes, where it hides nothing.</summary>
+    /// <summary>Puts the legend above the axes, where it hides nothing.</summary>
     public static void LegendAbove(this Plot plot)
     {
         plot.Legend.Orientation = Orientation.Horizontal;
