@@ -25,7 +25,9 @@ internal static class Experiment
     {
         Table table = file is null ? SyntheticCurve.Draw(CurveRows, settings.Seed) : TableReader.Read(file, target);
         Preparation data = Preparation.Of(table, settings.TestFraction, settings.Seed);
-        MakeDirectory(directory);
+
+        // Before the training, which would be lost.
+        AsInput($"--out {directory}: the directory can't be made", () => Directory.CreateDirectory(directory));
         Write(console, $"{table.Name}: {data.Training.Rows} rows to train on, {data.HeldOut.Rows} held out; {data.Training.Columns} inputs, target {table.TargetName}");
         if (data.DroppedColumns.Count > 0)
             Write(console, $"warning: left out, because constant in the training rows: {string.Join(", ", data.DroppedColumns)}");
@@ -33,12 +35,16 @@ internal static class Experiment
         using FittedModel model = Train(console, data, settings, cancelled);
         Evaluation evaluation = Evaluation.Of(model);
         Summary summary = Summary.Of(model, evaluation, settings);
-        summary.Write(Path.Combine(directory, "summary.json"));
-        PredictionsFile.Write(Path.Combine(directory, "predictions.csv"), data.HeldOut, evaluation.Rows);
-        if (data.Training.Columns == 1)
-            CurveFigure.Save(Path.Combine(directory, "plot.png"), model, file is null ? SyntheticCurve.Mean : null);
-        else
-            CalibrationFigure.Save(Path.Combine(directory, "plot.png"), model, evaluation);
+        AsInput($"--out {directory}: the files can't be written", () =>
+        {
+            summary.Write(Path.Combine(directory, "summary.json"));
+            PredictionsFile.Write(Path.Combine(directory, "predictions.csv"), data.HeldOut, evaluation.Rows);
+            string plot = Path.Combine(directory, "plot.png");
+            if (data.Training.Columns == 1)
+                CurveFigure.Save(plot, model, file is null ? SyntheticCurve.Mean : null);
+            else
+                CalibrationFigure.Save(plot, model, evaluation);
+        });
         Show(console, summary, directory);
         return summary;
     }
@@ -55,15 +61,15 @@ internal static class Experiment
         }
     }
 
-    private static void MakeDirectory(string directory)
+    private static void AsInput(string what, Action write)
     {
         try
         {
-            Directory.CreateDirectory(directory);
+            write();
         }
         catch (Exception error) when (error is IOException or UnauthorizedAccessException)
         {
-            throw new InputException($"--out {directory}: the directory can't be made: {error.Message}");
+            throw new InputException($"{what}: {error.Message}");
         }
     }
 
@@ -71,8 +77,7 @@ internal static class Experiment
     {
         if (summary.Cancelled)
             Write(console, $"cancelled after {summary.Epochs} of {summary.Settings.Epochs} epochs; the figures are those of what was learned until then");
-        string unit = $" {summary.Target}";
-        Write(console, $"RMSE                {Number(summary.Rmse)}  (units of{unit})");
+        Write(console, $"RMSE                {Number(summary.Rmse)}  (units of {summary.Target})");
         Write(console, $"log likelihood      {Number(summary.LogLikelihood)}  (nats a row)");
         Write(console, $"95 % coverage       {Number(summary.Coverage95)}");
         Write(console, $"seconds             {summary.Seconds.ToString("F1", CultureInfo.InvariantCulture)}");

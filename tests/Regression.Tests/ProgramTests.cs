@@ -134,12 +134,16 @@ public sealed class ProgramTests : IDisposable
         Assert.NotEqual(first, File.ReadAllText(Path.Combine(Out, "predictions.csv")));
     }
 
-    [Fact]
-    public void ACancelledRunKeepsWhatItLearnedAndIsWritten()
+    [Theory]
+    [InlineData(0)]
+    [InlineData(0.5)]
+    public void ACancelledRunKeepsWhatItLearnedAndIsWritten(double seconds)
     {
-        Settings settings = Settings.ForCurve with { Samples = 20 };
+        Settings settings = Settings.ForCurve with { Samples = 20, Epochs = 1_000_000 };
         using var cancelled = new CancellationTokenSource();
-        cancelled.CancelAfter(TimeSpan.FromSeconds(0.3));
+        if (seconds == 0)
+            cancelled.Cancel();
+        cancelled.CancelAfter(TimeSpan.FromSeconds(seconds));
         Summary summary = Experiment.Run(Console, null, null, Out, settings, cancelled.Token);
         Assert.True(summary.Cancelled);
         Assert.True(summary.Epochs < settings.Epochs);

@@ -17,6 +17,7 @@ internal sealed class FittedModel : IDisposable
     // In standard deviations of the target. It keeps the density finite where a table's target is an exact function of its inputs.
     private const double LeastNoise = 1e-3;
 
+    // The target is standardised: its mean is 0, and the logarithm of its noise lies below 0 by a few at most.
     private const double OutputBiasScale = 1;
 
     private readonly nn.Module<Tensor, Tensor> _network;
@@ -103,10 +104,14 @@ internal sealed class FittedModel : IDisposable
 
         public void Report(TrainingProgress value)
         {
+            next?.Report(value);
+
+            // Reports within an epoch come by the clock, and would make the run depend on it.
+            if (value.Step != value.StepsPerEpoch)
+                return;
             double rate = settings.LearningRate * (Least + (1 - Least) * 0.5 * (1 + Math.Cos(Math.PI * value.Fraction)));
             foreach (optim.ILearningRateController group in trainer.Optimizer.ParamGroups)
                 group.LearningRate = rate;
-            next?.Report(value);
         }
     }
 }

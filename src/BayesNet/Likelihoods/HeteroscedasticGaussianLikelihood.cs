@@ -66,7 +66,7 @@ public sealed class HeteroscedasticGaussianLikelihood : Likelihood
         Tensor logNoise = output.narrow(-1, half, half);
 
         // ln(exp(s) + c) without the exponential, which overflows or vanishes where the sum does neither.
-        return (output.narrow(-1, 0, half), MinNoise == 0 ? logNoise : logNoise.logaddexp(full_like(logNoise, Math.Log(MinNoise))));
+        return (output.narrow(-1, 0, half), MinNoise == 0 ? logNoise : logNoise.logaddexp(zeros_like(logNoise).Plus(Math.Log(MinNoise))));
     }
 
     private static void RequireEvenOutputs(Tensor output, int leading, string name)
