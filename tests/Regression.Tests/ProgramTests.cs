@@ -1,5 +1,6 @@
 using System.Globalization;
 using System.Text.Json;
+using BayesNet.Samples.Regression.Data;
 using BayesNet.Samples.Regression.Modelling;
 using BayesNet.Samples.Regression.Reporting;
 using CsvHelper;
@@ -193,6 +194,18 @@ public sealed class ProgramTests : IDisposable
         string file = WriteTable("a,b\n1,2\n2,3\n3,4\n");
         Assert.Equal(1, await CommandLine.RunAsync(["--data", file, "--out", Path.Combine(file, "below")], Console, _errors));
         Assert.Contains("the directory can't be made", _errors.ToString(), StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void TheCurveIsLessCertainInTheGapThanAmongTheData()
+    {
+        Settings settings = Settings.ForCurve with { Epochs = 150, Samples = 200 };
+        using FittedModel model = FittedModel.Train(Preparation.Of(SyntheticCurve.Draw(400, settings.Seed), settings.TestFraction, settings.Seed), settings, cancellationToken: TestContext.Current.CancellationToken);
+        double gap = Epistemic(SyntheticCurve.Gap.From + 0.5, SyntheticCurve.Gap.To - 0.5);
+        Assert.All(SyntheticCurve.Observed, stretch => Assert.True(gap > 1.5 * Epistemic(stretch.From, stretch.To)));
+
+        double Epistemic(double from, double to)
+            => RowPrediction.Of(model, [.. Enumerable.Range(0, 41).Select(i => new[] { from + i * (to - from) / 40 })]).Average(row => row.Epistemic);
     }
 
     [Fact]

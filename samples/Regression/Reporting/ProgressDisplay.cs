@@ -7,19 +7,24 @@ namespace BayesNet.Samples.Regression.Reporting;
 /// <summary>Shows how training goes: a live bar on a terminal, a line every tenth of the way where the output goes to a file or a pipe.</summary>
 internal static class ProgressDisplay
 {
+    // With this the line fits a terminal of 80 columns.
+    private const int BarWidth = 24;
+
     /// <summary>Runs <paramref name="work"/> with a display that lasts as long as it.</summary>
     public static T Run<T>(IAnsiConsole console, Func<IProgress<TrainingProgress>, T> work)
     {
         if (!console.Profile.Out.IsTerminal || !console.Profile.Capabilities.Ansi)
             return work(new Lines(console));
         return console.Progress()
-            .Columns(new SpinnerColumn(), new ProgressBarColumn(), new PercentageColumn(), new RemainingTimeColumn(), new TaskDescriptionColumn { Alignment = Justify.Left })
+            .Columns(
+                new SpinnerColumn(), new ProgressBarColumn { Width = BarWidth }, new PercentageColumn(), new RemainingTimeColumn(),
+                new TaskDescriptionColumn { Alignment = Justify.Left })
             .Start(context => work(new Bar(context.AddTask("starting", maxValue: 1))));
     }
 
     private static string Describe(TrainingProgress progress) => string.Create(
         CultureInfo.InvariantCulture,
-        $"epoch {progress.Epoch}/{progress.Epochs}, negative log likelihood {progress.NegativeLogLikelihood:F3}, KL {progress.KlDivergence:F1}, ELBO {progress.Elbo:F1}");
+        $"epoch {progress.Epoch}/{progress.Epochs}, NLL {progress.NegativeLogLikelihood:F3}, KL {progress.KlDivergence:F1}");
 
     private sealed class Bar(ProgressTask task) : IProgress<TrainingProgress>
     {
