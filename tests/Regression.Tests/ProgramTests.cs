@@ -5,6 +5,7 @@ using BayesNet.Samples.Regression.Modelling;
 using BayesNet.Samples.Regression.Reporting;
 using CsvHelper;
 using Spectre.Console;
+using TorchSharp;
 using Xunit;
 
 namespace BayesNet.Samples.Regression.Tests;
@@ -14,6 +15,9 @@ public sealed class ProgramTests : IDisposable
     private readonly DirectoryInfo _directory = Directory.CreateTempSubdirectory("bayesnet-regression-");
     private readonly StringWriter _output = new();
     private readonly StringWriter _errors = new();
+
+    // As the program does: the threads of libtorch would only get in each other's way.
+    static ProgramTests() => torch.set_num_threads(1);
 
     private string Out => Path.Combine(_directory.FullName, "results", "here");
 
@@ -199,10 +203,10 @@ public sealed class ProgramTests : IDisposable
     [Fact]
     public void TheCurveIsLessCertainInTheGapThanAmongTheData()
     {
-        Settings settings = Settings.ForCurve with { Epochs = 150, Samples = 200 };
+        Settings settings = Settings.ForCurve with { Epochs = 300, Samples = 200 };
         using FittedModel model = FittedModel.Train(Preparation.Of(SyntheticCurve.Draw(400, settings.Seed), settings.TestFraction, settings.Seed), settings, cancellationToken: TestContext.Current.CancellationToken);
         double gap = Epistemic(SyntheticCurve.Gap.From + 0.5, SyntheticCurve.Gap.To - 0.5);
-        Assert.All(SyntheticCurve.Observed, stretch => Assert.True(gap > 1.5 * Epistemic(stretch.From, stretch.To)));
+        Assert.All(SyntheticCurve.Observed, stretch => Assert.InRange(gap / Epistemic(stretch.From, stretch.To), 1.5, 20));
 
         double Epistemic(double from, double to)
             => RowPrediction.Of(model, [.. Enumerable.Range(0, 41).Select(i => new[] { from + i * (to - from) / 40 })]).Average(row => row.Epistemic);
