@@ -44,7 +44,7 @@ internal static class CalibrationFigure
         double[] below = [.. predictions.Select(p => p.Mean - p.Lower95)], above = [.. predictions.Select(p => p.Upper95 - p.Mean)];
         plot.Add.Plottable(new ErrorBar(targets, means, null, null, below, above) { Color = Style.Model.WithAlpha(0.35), LineWidth = 1, CapSize = 0 });
         plot.Add.Markers(targets, means, MarkerShape.FilledCircle, 4, Style.Model).LegendText = "mean and 95 % interval";
-        plot.LegendAbove();
+        plot.ShowLegend(Alignment.LowerRight);
         return plot;
     }
 
@@ -53,16 +53,16 @@ internal static class CalibrationFigure
         Plot plot = Style.NewPlot("level of the interval", "share of targets in it");
         double[] levels = [.. evaluation.Coverage.Select(point => point.Level)];
 
-        // What a calibrated model's share would stay within 95 times in 100 with this number of rows.
+        // The share of a calibrated model stays within this 95 times in 100, with this number of rows.
         double[] spread = [.. levels.Select(level => 1.96 * Math.Sqrt(level * (1 - level) / rows))];
         var band = plot.Add.FillY(
             levels, [.. levels.Zip(spread, (level, error) => Math.Max(0, level - error))], [.. levels.Zip(spread, (level, error) => Math.Min(1, level + error))]);
-        (band.FillColor, band.LineWidth, band.LegendText) = (Style.Data.WithAlpha(0.12), 0, "sampling error of a calibrated model");
+        (band.FillColor, band.LineWidth, band.LegendText) = (Style.Data.WithAlpha(0.12), 0, "sampling error");
         Diagonal(plot, 0, 1, "calibrated");
         var line = plot.Add.Scatter(levels, [.. evaluation.Coverage.Select(point => point.Share)], Style.Model);
         (line.LineWidth, line.MarkerSize, line.LegendText) = (2, 6, "held-out rows");
         plot.Axes.SetLimits(0, 1, 0, 1);
-        plot.LegendAbove();
+        plot.ShowLegend(Alignment.LowerRight);
         return plot;
     }
 

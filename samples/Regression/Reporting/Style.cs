@@ -25,6 +25,8 @@ internal static class Style
         plot.HideGrid();
         plot.Axes.Right.FrameLineStyle.IsVisible = false;
         plot.Axes.Top.FrameLineStyle.IsVisible = false;
+        plot.Legend.ShadowColor = Colors.Transparent;
+        plot.Legend.OutlineColor = Colors.Transparent;
         return plot;
     }
 
@@ -32,8 +34,6 @@ internal static class Style
     public static void LegendAbove(this Plot plot)
     {
         plot.Legend.Orientation = Orientation.Horizontal;
-        plot.Legend.ShadowColor = Colors.Transparent;
-        plot.Legend.OutlineColor = Colors.Transparent;
         plot.ShowLegend(Edge.Top);
     }
 }
