@@ -19,9 +19,9 @@ internal sealed record Settings
     {
         Epochs = 600,
         BatchSize = 64,
-        HiddenWeightScale = 2,
-        HiddenBiasScale = 4,
-        OutputScale = 6,
+        HiddenWeightScale = 3,
+        HiddenBiasScale = 6,
+        OutputScale = 8,
     };
 
     /// <summary>Passes over the training part.</summary>
