@@ -76,19 +76,20 @@ internal sealed class FittedModel : IDisposable
     {
         random.manual_seed(unchecked((long)settings.Seed));
         using var scope = NewDisposeScope();
-        double hidden = settings.HiddenWeightScale / Math.Sqrt(inputs), output = settings.OutputScale / Math.Sqrt(settings.Hidden);
+        double hidden = settings.HiddenWeightScale / Math.Sqrt(inputs), fanIn = Math.Sqrt(settings.Hidden);
+        Tensor output = tensor(new[] { settings.OutputScale / fanIn, settings.NoiseScale / fanIn }).unsqueeze(1);
 
         // The hidden units start as the prior would draw them, not as a deterministic network's: spread over the inputs, and beyond.
         var weight = new Parameter(randn(settings.Hidden, inputs).mul(hidden));
         var bias = new Parameter(randn(settings.Hidden).mul(settings.HiddenBiasScale));
         return nn.Sequential(
-            ("hidden", bnn.Linear(weight, bias, Layer(hidden, settings.HiddenBiasScale))),
+            ("hidden", bnn.Linear(weight, bias, Layer(GaussianPrior.WithStdDev(hidden), hidden, settings.HiddenBiasScale))),
             ("bump", new Bump()),
-            ("output", bnn.Linear(settings.Hidden, 2, options: Layer(output, OutputBiasScale))));
+            ("output", bnn.Linear(settings.Hidden, 2, options: Layer(GaussianPrior.With(zeros_like(output), output), output.min().item<double>(), OutputBiasScale))));
 
-        BayesOptions Layer(double weightScale, double biasScale) => new()
+        BayesOptions Layer(PriorSpecification prior, double weightScale, double biasScale) => new()
         {
-            Prior = GaussianPrior.WithStdDev(weightScale),
+            Prior = prior,
             BiasPrior = GaussianPrior.WithStdDev(biasScale),
             Posterior = new MeanFieldGaussianSpecification { InitialStdDev = settings.InitialStdDev * weightScale },
             BiasPosterior = new MeanFieldGaussianSpecification { InitialStdDev = settings.InitialStdDev * biasScale },

@@ -42,8 +42,11 @@ internal sealed record Settings
     /// <summary>The prior's standard deviation of a hidden bias.</summary>
     public double HiddenBiasScale { get; init; } = 1;
 
-    /// <summary>The prior's standard deviation of an output weight, times the root of the number of hidden units.</summary>
+    /// <summary>The prior's standard deviation of a weight of the mean, times the root of the number of hidden units.</summary>
     public double OutputScale { get; init; } = 2;
+
+    /// <summary>The same for the logarithm of the noise, which an exponential follows: what is wide for a mean is absurd for it.</summary>
+    public double NoiseScale { get; init; } = 2;
 
     /// <summary>The posterior standard deviation that a weight starts with, relative to its prior's.</summary>
     public double InitialStdDev { get; init; } = 0.05;

@@ -68,10 +68,10 @@ internal sealed record Summary
 
 /// <summary>The settings of a run as summary.json has them.</summary>
 internal sealed record SettingsSummary(
-    int Epochs, int BatchSize, double LearningRate, int Hidden, double HiddenWeightScale, double HiddenBiasScale, double OutputScale, string Estimator,
-    int Samples, double TestFraction)
+    int Epochs, int BatchSize, double LearningRate, int Hidden, double HiddenWeightScale, double HiddenBiasScale, double OutputScale, double NoiseScale,
+    string Estimator, int Samples, double TestFraction)
 {
     public static SettingsSummary Of(Settings settings) => new(
         settings.Epochs, settings.BatchSize, settings.LearningRate, settings.Hidden, settings.HiddenWeightScale, settings.HiddenBiasScale,
-        settings.OutputScale, settings.Estimator.Name, settings.Samples, settings.TestFraction);
+        settings.OutputScale, settings.NoiseScale, settings.Estimator.Name, settings.Samples, settings.TestFraction);
 }
