@@ -15,8 +15,6 @@ namespace BayesNet.Likelihoods;
 /// </remarks>
 public sealed class GaussianLikelihood : Likelihood
 {
-    internal static readonly double HalfLogTwoPi = 0.5 * Math.Log(2 * Math.PI);
-
     [ComponentName(Name = "log_noise")]
     private readonly Parameter _logNoise;
 
@@ -47,42 +45,32 @@ public sealed class GaussianLikelihood : Likelihood
     {
         get
         {
-            using Tensor onCpu = _logNoise.detach().to(ScalarType.Float64);
-            return Math.Exp(onCpu.item<double>());
+            using var scope = NewDisposeScope();
+            return Math.Exp(_logNoise.detach().to(ScalarType.Float64).item<double>());
         }
     }
 
     /// <inheritdoc/>
     public override Tensor LogLikelihood(Tensor output, Tensor target)
     {
-        RequireSameShape(output, target);
+        ArgumentNullException.ThrowIfNull(output);
+        ArgumentNullException.ThrowIfNull(target);
+        if (output.dim() == 0)
+            throw new ArgumentException("The network's output has no dimensions; its first must be the batch. Use output.unsqueeze(0).", nameof(output));
+        GaussianDensity.RequireSameShape(output, target, "network's output");
         using var scope = NewDisposeScope();
-        Tensor standardised = target.sub(output).mul(_logNoise.neg().exp());
-        Tensor perOutput = standardised.Squared().mul(Scalars.Half).Plus(_logNoise).Plus(HalfLogTwoPi).neg();
-        return SumOverOutputs(perOutput, 1).MoveToOuterDisposeScope();
+        return GaussianDensity.SumOverOutputs(GaussianDensity.Log(target, output, _logNoise), 1).MoveToOuterDisposeScope();
     }
 
     /// <inheritdoc/>
-    public override Predictive Predict(Tensor outputs)
+    /// <returns>A <see cref="GaussianPredictive"/> whose components share the noise level as it is now.</returns>
+    public override GaussianPredictive Predict(Tensor outputs)
     {
         ArgumentNullException.ThrowIfNull(outputs);
-        return new GaussianPredictive(outputs, Noise);
-    }
-
-    /// <summary>Sums everything behind the first <paramref name="leading"/> dimensions.</summary>
-    internal static Tensor SumOverOutputs(Tensor perOutput, int leading)
-        => perOutput.dim() == leading ? perOutput : perOutput.flatten(leading).sum(dim: -1);
-
-    // (batch) against (batch, 1) would broadcast to (batch, batch) and train on nonsense.
-    internal static void RequireSameShape(Tensor output, Tensor target)
-    {
-        ArgumentNullException.ThrowIfNull(output);
-        ArgumentNullException.ThrowIfNull(target);
-        if (!output.shape.AsSpan().SequenceEqual(target.shape))
-        {
-            throw new ArgumentException(
-                $"The target has shape {Guard.Format(target.shape)} and the network's output {Guard.Format(output.shape)}; they must be equal. "
-                + "Reshape the target, for one output with target.unsqueeze(-1).", nameof(target));
-        }
+        using var scope = NewDisposeScope();
+        using var _ = no_grad();
+        var ones = new long[outputs.dim()];
+        Array.Fill(ones, 1);
+        return new GaussianPredictive(outputs, _logNoise.to(outputs.dtype, outputs.device).reshape(ones));
     }
 }

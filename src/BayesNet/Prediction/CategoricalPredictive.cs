@@ -7,16 +7,20 @@ namespace BayesNet.Prediction;
 /// <summary>Class probabilities averaged over posterior samples, with the entropies that split their uncertainty.</summary>
 public sealed class CategoricalPredictive : Predictive
 {
-    internal CategoricalPredictive(Tensor logits)
-        : base(logits)
+    internal CategoricalPredictive(Tensor outputs)
+        : base(outputs)
     {
-        if (logits.dim() != 3)
-            throw new ArgumentException($"The logits have shape {Guard.Format(logits.shape)}; they must be (samples, batch, classes).", nameof(logits));
-        Once(nameof(LogProbabilities), () => logits.log_softmax(2));
+        if (outputs.dim() != 3)
+        {
+            throw new ArgumentException(
+                $"The outputs have shape {Guard.Format(outputs.shape)}; they must be logits of shape (samples, batch, classes).", nameof(outputs));
+        }
+
+        Once(nameof(LogProbabilities), () => outputs.detach().log_softmax(2));
     }
 
     /// <summary>ln p(class | sample), (samples, batch, classes).</summary>
-    public Tensor LogProbabilities => Once(nameof(LogProbabilities), () => throw new InvalidOperationException());
+    public Tensor LogProbabilities => Kept(nameof(LogProbabilities));
 
     /// <summary>Class probabilities, (batch, classes).</summary>
     public override Tensor Mean => Once(nameof(Mean), () => LogProbabilities.exp().mean([0]));
@@ -51,8 +55,14 @@ public sealed class CategoricalPredictive : Predictive
         Guard.OpenUnitInterval(probability);
         using var scope = NewDisposeScope();
         using var _ = no_grad();
-        Tensor probabilities = LogProbabilities.exp();
-        return quantile(probabilities, tensor(probability, probabilities.dtype).to(probabilities.device), dim: 0).MoveToOuterDisposeScope();
+
+        // torch.quantile refuses more than 2^24 entries; an interpolation of the order statistics, its default, does not.
+        double position = probability * (Samples - 1);
+        long below = (long)position;
+        Tensor ordered = LogProbabilities.sort(0).Values;
+        Tensor lower = ordered.select(0, below).exp();
+        Tensor upper = ordered.select(0, Math.Min(below + 1, Samples - 1)).exp();
+        return lower.Plus(upper.sub(lower).Times(position - below)).MoveToOuterDisposeScope();
     }
 
     /// <inheritdoc/>

@@ -5,23 +5,29 @@ using static TorchSharp.torch;
 
 namespace BayesNet.Prediction;
 
-/// <summary>A mixture of Gaussians with the sampled outputs as means and one noise level: the predictive of <see cref="GaussianLikelihood"/>.</summary>
+/// <summary>
+/// A mixture of Gaussians, one of equal weight for each posterior sample, with the sampled means and the noise level that goes with each:
+/// the predictive of <see cref="GaussianLikelihood"/> and of <see cref="HeteroscedasticGaussianLikelihood"/>.
+/// </summary>
 public sealed class GaussianPredictive : Predictive
 {
     private const int BisectionSteps = 60;
 
-    internal GaussianPredictive(Tensor outputs, double noise)
-        : base(outputs)
+    /// <summary>Copies its arguments.</summary>
+    /// <param name="means">(samples, batch, ...).</param>
+    /// <param name="logNoise">The logarithm of the noise's standard deviation, with the dimensions of the means, each of their size or 1.</param>
+    internal GaussianPredictive(Tensor means, Tensor logNoise)
+        : base(means)
     {
-        Noise = noise;
-        Once(nameof(Components), outputs.clone);
+        Keep(nameof(Components), means);
+        Keep(nameof(LogNoise), logNoise);
     }
 
-    /// <summary>The noise's standard deviation, in units of the target.</summary>
-    public double Noise { get; }
+    /// <summary>The mean of each component, (samples, batch, outputs).</summary>
+    public Tensor Components => Kept(nameof(Components));
 
-    /// <summary>The sampled outputs, (samples, batch, outputs).</summary>
-    public Tensor Components => Once(nameof(Components), () => throw new InvalidOperationException());
+    /// <summary>The noise's standard deviation around each component, in units of the target; shape of <see cref="Components"/>.</summary>
+    public Tensor Noise => Once(nameof(Noise), () => LogNoise.exp().expand_as(Components).contiguous());
 
     /// <inheritdoc/>
     public override Tensor Mean => Once(nameof(Mean), () => Components.mean([0]));
@@ -31,7 +37,31 @@ public sealed class GaussianPredictive : Predictive
     public override Tensor Epistemic => Once(nameof(Epistemic), () => Components.sub(Mean).Squared().mean([0]).sqrt());
 
     /// <inheritdoc/>
-    public override Tensor Aleatoric => Once(nameof(Aleatoric), () => zeros_like(Mean).Plus(Noise));
+    public override Tensor Aleatoric
+        => Once(nameof(Aleatoric), () => LogMeanExp(LogNoise.mul(Scalars.Two)).mul(Scalars.Half).exp().expand_as(Mean).contiguous());
+
+    private Tensor LogNoise => Kept(nameof(LogNoise));
+
+    /// <summary>
+    /// The same prediction in other units: the distribution of <paramref name="offset"/> + <paramref name="scale"/> * y. A network trained on
+    /// standardised targets, (target - mean) / standard deviation, is read in the target's own units by Rescale(standard deviation, mean).
+    /// </summary>
+    /// <param name="scale">Above zero; densities become those per new unit.</param>
+    /// <param name="offset">In new units.</param>
+    /// <returns>
+    /// A predictive of its own, the caller's to dispose; this one stays as it is. It is held in float64, so that an offset that is large
+    /// against the scale costs no digits.
+    /// </returns>
+    /// <exception cref="ArgumentOutOfRangeException"><paramref name="scale"/> is not a finite number above zero, or <paramref name="offset"/> not a finite one.</exception>
+    public GaussianPredictive Rescale(double scale, double offset)
+    {
+        Guard.Positive(scale);
+        Guard.Finite(offset);
+        using var scope = NewDisposeScope();
+        using var _ = no_grad();
+        return new GaussianPredictive(
+            Components.to(ScalarType.Float64).Times(scale).Plus(offset), LogNoise.to(ScalarType.Float64).Plus(Math.Log(scale)));
+    }
 
     /// <inheritdoc/>
     /// <remarks>The quantile of the mixture, found by bisection to rounding; not that of a Gaussian with the mixture's moments.</remarks>
@@ -41,18 +71,19 @@ public sealed class GaussianPredictive : Predictive
         using var scope = NewDisposeScope();
         using var _ = no_grad();
         Tensor components = Components.to(ScalarType.Float64);
+        Tensor noise = LogNoise.to(ScalarType.Float64).exp();
         using Scalar target = probability;
 
         // The mixture's quantile lies between the least and the greatest quantile of its components.
-        using Tensor standard = tensor(probability, ScalarType.Float64).to(components.device);
-        Tensor shift = special.ndtri(standard).mul(tensor(Noise, ScalarType.Float64).to(components.device));
-        Tensor low = components.amin([0]).Plus(shift);
-        Tensor high = components.amax([0]).Plus(shift);
+        Tensor standard = special.ndtri(tensor(probability, ScalarType.Float64, components.device));
+        Tensor quantiles = addcmul(components, noise, standard, Scalars.One);
+        Tensor low = quantiles.amin([0]);
+        Tensor high = quantiles.amax([0]);
         for (int step = 0; step < BisectionSteps; step++)
         {
             using var inner = NewDisposeScope();
             Tensor middle = low.Plus(high).mul(Scalars.Half);
-            Tensor below = special.ndtr(middle.sub(components).Times(1 / Noise)).mean([0]).lt(target);
+            Tensor below = special.ndtr(middle.sub(components).div(noise)).mean([0]).lt(target);
             (Tensor newLow, Tensor newHigh) = (where(below, middle, low), where(below, high, middle));
             low.Dispose();
             high.Dispose();
@@ -66,12 +97,11 @@ public sealed class GaussianPredictive : Predictive
     /// <remarks>The joint density of an example's outputs, independent given the sample.</remarks>
     public override Tensor LogDensity(Tensor target)
     {
-        GaussianLikelihood.RequireSameShape(Mean, target);
+        ArgumentNullException.ThrowIfNull(target);
+        GaussianDensity.RequireSameShape(Mean, target, "predicted mean");
         using var scope = NewDisposeScope();
         using var _ = no_grad();
-        Tensor perOutput = Components.sub(target).Times(1 / Noise).Squared().mul(Scalars.Half).neg();
-        Tensor perExample = GaussianLikelihood.SumOverOutputs(perOutput, 2);
-        double outputs = (double)perOutput.numel() / perExample.numel();
-        return LogMeanExp(perExample).Plus(-outputs * (Math.Log(Noise) + GaussianLikelihood.HalfLogTwoPi)).MoveToOuterDisposeScope();
+        Tensor perOutput = GaussianDensity.Log(target, Components, LogNoise);
+        return LogMeanExp(GaussianDensity.SumOverOutputs(perOutput, 2)).MoveToOuterDisposeScope();
     }
 }

@@ -73,8 +73,14 @@ public abstract class Predictive : IDisposable
     /// <summary>Computes a tensor on first use, without gradients, and keeps it for the life of this object.</summary>
     private protected Tensor Once(string name, Func<Tensor> compute) => _owned.Once(name, compute);
 
+    /// <summary>Copies a tensor and keeps it for the life of this object; <see cref="Kept"/> gives it back.</summary>
+    private protected void Keep(string name, Tensor value) => _owned.Once(name, () => value.detach().clone());
+
+    /// <summary>The tensor that <see cref="Keep"/> was given under this name.</summary>
+    private protected Tensor Kept(string name) => _owned.Once(name, () => throw new InvalidOperationException($"{name} was not kept."));
+
     /// <summary>ln (1/S) sum_s exp(x_s) over the first dimension.</summary>
-    private protected static Tensor LogMeanExp(Tensor x) => x.logsumexp(0).Plus(-Math.Log(x.size(0)));
+    private protected static Tensor LogMeanExp(Tensor x) => x.logsumexp(0L).Plus(-Math.Log(x.size(0)));
 
     private sealed class DisposableTensors : IDisposable
     {

@@ -1,0 +1,91 @@
+using System.Globalization;
+using BayesNet.Samples.Regression.Data;
+using BayesNet.Samples.Regression.Modelling;
+using BayesNet.Samples.Regression.Reporting;
+using BayesNet.Training;
+using Spectre.Console;
+using Table = BayesNet.Samples.Regression.Data.Table;
+
+namespace BayesNet.Samples.Regression;
+
+/// <summary>One run from data to files: read or draw, divide, train, predict the held-out rows, write.</summary>
+internal static class Experiment
+{
+    private const int CurveRows = 400;
+
+    /// <summary>Runs it.</summary>
+    /// <param name="console">Where progress and figures are shown.</param>
+    /// <param name="file">The table; null for the synthetic curve.</param>
+    /// <param name="target">The table's target column; null for the last.</param>
+    /// <param name="directory">Where plot.png, predictions.csv and summary.json go; made where it is missing.</param>
+    /// <param name="settings">How to train and predict.</param>
+    /// <param name="cancelled">Ends the training; what was learned until then is predicted with and written.</param>
+    /// <exception cref="InputException">The data or the directory can't be used, or training diverged.</exception>
+    public static Summary Run(IAnsiConsole console, string? file, string? target, string directory, Settings settings, CancellationToken cancelled)
+    {
+        Table table = file is null ? SyntheticCurve.Draw(CurveRows, settings.Seed) : TableReader.Read(file, target);
+        Preparation data = Preparation.Of(table, settings.TestFraction, settings.Seed);
+
+        // Before the training, which would be lost.
+        AsInput($"--out {directory}: the directory can't be made", () => Directory.CreateDirectory(directory));
+        Write(console, $"{table.Name}: {data.Training.Rows} rows to train on, {data.HeldOut.Rows} held out; {data.Training.Columns} inputs, target {table.TargetName}");
+        if (data.DroppedColumns.Count > 0)
+            Write(console, $"warning: left out, because constant in the training rows: {string.Join(", ", data.DroppedColumns)}");
+
+        using FittedModel model = Train(console, data, settings, cancelled);
+        Evaluation evaluation = Evaluation.Of(model);
+        Summary summary = Summary.Of(model, evaluation, settings);
+        AsInput($"--out {directory}: the files can't be written", () =>
+        {
+            summary.Write(Path.Combine(directory, "summary.json"));
+            PredictionsFile.Write(Path.Combine(directory, "predictions.csv"), data.HeldOut, evaluation.Rows);
+            string plot = Path.Combine(directory, "plot.png");
+            if (data.Training.Columns == 1)
+                CurveFigure.Save(plot, model, file is null ? SyntheticCurve.Mean : null);
+            else
+                CalibrationFigure.Save(plot, model, evaluation);
+        });
+        Show(console, summary, directory);
+        return summary;
+    }
+
+    private static FittedModel Train(IAnsiConsole console, Preparation data, Settings settings, CancellationToken cancelled)
+    {
+        try
+        {
+            return ProgressDisplay.Run(console, progress => FittedModel.Train(data, settings, progress, cancelled));
+        }
+        catch (NonFiniteLossException diverged)
+        {
+            throw new InputException($"training diverged: {diverged.Message}");
+        }
+    }
+
+    private static void AsInput(string what, Action write)
+    {
+        try
+        {
+            write();
+        }
+        catch (Exception error) when (error is IOException or UnauthorizedAccessException)
+        {
+            throw new InputException($"{what}: {error.Message}");
+        }
+    }
+
+    private static void Show(IAnsiConsole console, Summary summary, string directory)
+    {
+        if (summary.Cancelled)
+            Write(console, $"cancelled after {summary.Epochs} of {summary.Settings.Epochs} epochs; the figures are those of what was learned until then");
+        Write(console, $"RMSE                {Number(summary.Rmse)}  (units of {summary.Target})");
+        Write(console, $"log likelihood      {Number(summary.LogLikelihood)}  (nats a row)");
+        Write(console, $"95 % coverage       {Number(summary.Coverage95)}");
+        Write(console, $"seconds             {summary.Seconds.ToString("F1", CultureInfo.InvariantCulture)}");
+        Write(console, $"written             {directory}: plot.png, predictions.csv, summary.json");
+    }
+
+    private static string Number(double value) => value.ToString("F4", CultureInfo.InvariantCulture);
+
+    // Past the console's own layout, which would break long lines and read brackets as markup.
+    private static void Write(IAnsiConsole console, string line) => console.Profile.Out.Writer.WriteLine(line);
+}
