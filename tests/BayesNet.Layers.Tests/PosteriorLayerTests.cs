@@ -22,7 +22,8 @@ public sealed class PosteriorLayerTests
         ["full covariance"] = new() { Posterior = new FullCovarianceGaussianSpecification() },
         ["full covariance per layer"] = new()
         {
-            Posterior = new FullCovarianceGaussianSpecification { Groups = CovarianceGroups.PerLayer }, Estimator = Estimator.SharedWeights,
+            Posterior = new FullCovarianceGaussianSpecification { Groups = CovarianceGroups.PerLayer },
+            Estimator = Estimator.SharedWeights,
         },
         ["low rank"] = new() { Posterior = new LowRankGaussianSpecification { Rank = 2 }, Prior = ScaleMixturePrior.With(0.5, 1, 0.1) },
         ["matrix normal"] = new() { Posterior = new MatrixNormalSpecification(), Prior = LearnedGaussianPrior.With() },

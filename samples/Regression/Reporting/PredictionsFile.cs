@@ -1,6 +1,6 @@
-using CsvHelper;
 using BayesNet.Samples.Regression.Data;
 using BayesNet.Samples.Regression.Modelling;
+using CsvHelper;
 
 namespace BayesNet.Samples.Regression.Reporting;
 
