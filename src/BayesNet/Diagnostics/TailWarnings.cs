@@ -15,7 +15,7 @@ public static class TailWarningExtensions
 {
     /// <summary>
     /// The Bayesian layers with a posterior so heavy-tailed that the pathwise gradient in its locations or scales has infinite variance, one
-    /// entry a layer, in the model's order; empty where there is none. Nothing is written or changed.
+    /// entry a layer; empty where there is none. Nothing is written or changed.
     /// </summary>
     /// <param name="model">The model.</param>
     /// <param name="growth">beta with |dL/dw| ~ |w|^beta: 1 for a squared loss, 0 for a loss whose gradient is bounded.</param>

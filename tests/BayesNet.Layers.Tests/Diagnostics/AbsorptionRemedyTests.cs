@@ -2,6 +2,7 @@ using BayesNet.Diagnostics;
 using BayesNet.Estimators;
 using BayesNet.Posteriors;
 using BayesNet.TestKit;
+using TorchSharp;
 using Xunit;
 using static TorchSharp.torch;
 
