@@ -79,8 +79,9 @@ internal static class CovarianceCost
     private static Figure Plot(List<Row> rows)
     {
         var figure = new Figure(2);
-        figure.Label(0, "Time of a step", "d", "milliseconds");
-        figure.Label(1, "Peak memory growth in a step", "d", "megabytes");
+        double[] sizes = [.. rows.Select(row => (double)row.Size)];
+        figure.Label(0, "Time of a step", "d", "milliseconds", sizes);
+        figure.Label(1, "Peak memory growth in a step", "d", "megabytes", sizes);
         Curve(0, row => 1000 * row.LowRankSeconds, Figure.Colors[3], "low rank plus diagonal, r = 10", 1);
         Curve(0, row => 1000 * row.FullSeconds, Figure.Colors[0], "full (Cholesky)", 2);
         Curve(1, row => row.LowRankPeakBytes / Megabyte, Figure.Colors[3], "low rank plus diagonal, r = 10", 1);

@@ -14,6 +14,7 @@ internal static class HeavyTails
 {
     private const double Location = 1, Scale = 1;
     private static readonly double[] Indices = [1, 1.5, 3, 5];
+    private static readonly string[] Names = ["location", "scale"];
 
     private sealed record Row(
         double DegreesOfFreedom, string Gradient, double TailIndex, double ExactVariance, double VarianceMedian, double VarianceLeast, double VarianceLargest,
@@ -24,12 +25,9 @@ internal static class HeavyTails
         int draws = options.Quick ? 1 << 17 : 1 << 20, seeds = options.Quick ? 3 : 10;
         int[] points = [.. Enumerable.Range(0, 81).Select(i => (int)Math.Round(Math.Pow(10, 1 + i / 80.0 * (Math.Log10(draws) - 1)))).Distinct()];
         double[] x = [.. points.Select(point => Math.Log10(point))];
-        var figure = new Figure(2);
+        var figure = new Figure(Indices.Length, 2, 250, 250);
         var rows = new List<Row>();
         var curves = new Dictionary<string, object> { ["draws"] = points };
-        string[] gradients = ["location", "scale"];
-        for (int panel = 0; panel < 2; panel++)
-            figure.Label(panel, $"Gradient in the {gradients[panel]}", "draws", panel == 0 ? "running empirical variance" : "");
         for (int i = 0; i < Indices.Length; i++)
         {
             double nu = Indices[i];
@@ -39,31 +37,29 @@ internal static class HeavyTails
             {
                 using var scope = NewDisposeScope();
                 Tensor[] samples = Gradients(nu, draws, options.Seed * 1000 + (ulong)(i * seeds + seed));
-                for (int panel = 0; panel < 2; panel++)
+                for (int row = 0; row < 2; row++)
                 {
-                    double[] variance = RunningVariance(samples[panel], points);
-                    curves[$"nu {nu:G} {gradients[panel]} seed {seed}"] = variance.Select(v => double.Parse(v.ToString("G4", CultureInfo.InvariantCulture), CultureInfo.InvariantCulture));
-                    finals[panel].Add(variance[^1]);
-                    tails[panel].Add(TailDiagnostics.Estimate(samples[panel]));
-                    Figure.Line(figure[panel], x, [.. variance.Select(Math.Log10)], Figure.Colors[i].WithAlpha(0.45), 0.8f);
+                    double[] variance = RunningVariance(samples[row], points);
+                    curves[string.Create(CultureInfo.InvariantCulture, $"nu {nu:G} {Names[row]} seed {seed}")] = variance.Select(ToFourDigits);
+                    finals[row].Add(variance[^1]);
+                    tails[row].Add(TailDiagnostics.Estimate(samples[row]));
+                    Figure.Line(figure[row * Indices.Length + i], x, [.. variance.Select(Math.Log10)], Figure.Colors[3].WithAlpha(0.5), 0.8f);
                 }
             }
 
-            for (int panel = 0; panel < 2; panel++)
+            for (int row = 0; row < 2; row++)
             {
-                double exact = ExactVariance(nu, panel), index = panel == 0 ? nu : nu / 2;
-                if (double.IsFinite(exact))
-                    Figure.Line(figure[panel], [1, Math.Log10(draws)], [Math.Log10(exact), Math.Log10(exact)], Figure.Ink, 1.2f, LinePattern.Dashed);
-                string state = double.IsFinite(exact) ? string.Create(CultureInfo.InvariantCulture, $"{exact:F1}") : "infinite";
-                Figure.Line(figure[panel], [1], [double.NaN], Figure.Colors[i], 2, legend: string.Create(CultureInfo.InvariantCulture, $"ν = {nu:G}, exactly {state}"));
+                double exact = ExactVariance(nu, row), index = row == 0 ? nu : nu / 2, median = Measure.Median(finals[row]);
+                Reference(figure[row * Indices.Length + i], x, exact, median, index);
+                string state = double.IsFinite(exact) ? exact.ToString("F1", CultureInfo.InvariantCulture) : "∞";
+                figure.Label(
+                    row * Indices.Length + i, string.Create(CultureInfo.InvariantCulture, $"{Names[row]}, ν = {nu:G}: exactly {state}"),
+                    row == 1 ? "draws" : "", i == 0 ? "running variance" : "");
                 rows.Add(new Row(
-                    nu, gradients[panel], index, exact, Measure.Median(finals[panel]), finals[panel].Min(), finals[panel].Max(), tails[panel][0],
-                    tails[panel].Count(tail => tail.Lower <= index && index <= tail.Upper), seeds));
+                    nu, Names[row], index, exact, median, finals[row].Min(), finals[row].Max(), tails[row][0],
+                    tails[row].Count(tail => tail.Lower <= index && index <= tail.Upper), seeds));
             }
         }
-
-        for (int panel = 0; panel < 2; panel++)
-            figure[panel].ShowLegend(Alignment.UpperLeft);
 
         document.Section("Heavy tails: the variance that does not settle");
         document.Paragraph(string.Create(
@@ -71,7 +67,7 @@ internal static class HeavyTails
             $"Student-t with ν degrees of freedom, location {Location}, scale {Scale}, f(z) = z². The pathwise gradient in the location, 2z, has a variance where ν > 2; that in the scale, 2z ε, where ν > 4. {draws:N0} draws, {seeds} seeds."));
         document.Figure(
             "heavy-tails", figure,
-            $"Running empirical variance of the pathwise gradients, one thin line a seed; dashed: the exact variance where there is one. Where there is none, the variance rises by jumps for as long as one draws. At ν = 5 the scale's variance exists, but its fourth moment does not: jumps remain, and the estimate is slow.");
+            "Running empirical variance of the pathwise gradients in location (above) and scale (below), one thin line a seed. Dashed: the exact variance. Where there is none, the variance rises by jumps for as long as one draws; dotted: the rate n^(2/α - 1) of a sum of squares of tail index α/2. At ν = 5 the scale's variance exists but its fourth moment does not: jumps remain, and the estimate is slow.");
         document.Table("heavy_tails", rows,
             ("ν", row => Number(row.DegreesOfFreedom)),
             ("gradient", row => row.Gradient),
@@ -83,8 +79,8 @@ internal static class HeavyTails
             ("variance, by the estimate", row => row.Tail.HasFiniteMoment(2) switch { true => "finite", false => "infinite", null => "undecided" }),
             ("intervals that hold the index", row => $"{row.IntervalsThatHold} of {row.Seeds}"));
         document.Paragraph("Intervals of the tail index are of 95 %, by `TailDiagnostics.Estimate`. In its words, on the first seed:");
-        foreach (Row row in rows)
-            document.Paragraph(string.Create(CultureInfo.InvariantCulture, $"- ν = {row.DegreesOfFreedom:G}, {row.Gradient}: {row.Tail}"));
+        document.Paragraph(string.Join('\n', rows.Select(row => string.Create(
+            CultureInfo.InvariantCulture, $"- ν = {row.DegreesOfFreedom:G}, {row.Gradient}: {row.Tail}"))));
         document.Data("heavy_tails_curves", curves);
     }
 
@@ -97,6 +93,16 @@ internal static class HeavyTails
         new PathwiseEstimator().Estimate(q, z => z.square(), noise).backward();
         return [location.grad!, scale.grad!];
     }
+
+    /// <summary>The exact variance, or where there is none the rate at which the empirical one grows, through its median at the end.</summary>
+    private static void Reference(Plot plot, double[] x, double exact, double median, double index)
+    {
+        double end = Math.Log10(double.IsFinite(exact) ? exact : median), slope = double.IsFinite(exact) ? 0 : 2 / index - 1;
+        LinePattern pattern = double.IsFinite(exact) ? LinePattern.Dashed : LinePattern.Dotted;
+        Figure.Line(plot, [x[0], x[^1]], [end - slope * (x[^1] - x[0]), end], Figure.Ink, 1.2f, pattern);
+    }
+
+    private static double ToFourDigits(double value) => double.Parse(value.ToString("G4", CultureInfo.InvariantCulture), CultureInfo.InvariantCulture);
 
     private static double[] RunningVariance(Tensor values, int[] points)
     {
@@ -122,5 +128,5 @@ internal static class HeavyTails
         return 4 * (Location * Location * second + Scale * Scale * (fourth - second * second));
     }
 
-    private static string Number(double value) => value.ToString("G3", CultureInfo.InvariantCulture);
+    private static string Number(double value) => value.ToString(value < 1000 ? "G3" : "0.0e0", CultureInfo.InvariantCulture);
 }
