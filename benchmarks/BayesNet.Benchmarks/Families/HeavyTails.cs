@@ -53,7 +53,7 @@ internal static class HeavyTails
                 Reference(figure[row * Indices.Length + i], x, exact, median, index);
                 string state = double.IsFinite(exact) ? exact.ToString("F1", CultureInfo.InvariantCulture) : "∞";
                 figure.Label(
-                    row * Indices.Length + i, string.Create(CultureInfo.InvariantCulture, $"{Names[row]}, ν = {nu:G}: exactly {state}"),
+                    row * Indices.Length + i, string.Create(CultureInfo.InvariantCulture, $"{Names[row]}, ν = {nu:G}: variance {state}"),
                     row == 1 ? "draws" : "", i == 0 ? "running variance" : "");
                 rows.Add(new Row(
                     nu, Names[row], index, exact, median, finals[row].Min(), finals[row].Max(), tails[row][0],

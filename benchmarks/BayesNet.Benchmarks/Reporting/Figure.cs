@@ -68,6 +68,9 @@ internal sealed class Figure
         for (int i = 0; i < _panels.Length; i++)
         {
             Plot plot = _panels[i].Plot;
+            if (!plot.Axes.Bottom.Range.HasBeenSet)
+                plot.Axes.AutoScaleX();
+            plot.Axes.AutoScaleY();
             AxisLimits limits = plot.Axes.GetLimits();
             plot.Axes.Bottom.TickGenerator = Ticks(limits.Left, limits.Right, 7, _panels[i].Ticks);
             plot.Axes.Left.TickGenerator = Ticks(limits.Bottom, limits.Top, 6, null);
@@ -85,7 +88,9 @@ internal sealed class Figure
         plot.FigureBackground.Color = ScottPlot.Colors.White;
         plot.DataBackground.Color = ScottPlot.Colors.White;
         plot.Grid.MajorLineColor = Ink.WithAlpha(0.12);
-        plot.Axes.Right.IsVisible = false;
+        plot.Axes.Right.FrameLineStyle.Width = 0;
+        plot.Axes.Right.TickGenerator = new EmptyTickGenerator();
+        plot.Axes.Right.MinimumSize = 18;
         plot.Axes.Top.FrameLineStyle.Width = 0;
         foreach (IAxis axis in new IAxis[] { plot.Axes.Left, plot.Axes.Bottom })
         {
@@ -122,7 +127,13 @@ internal sealed class Figure
             else if (decade >= first)
                 ticks.AddMinor(decade);
             for (int digit = 2; step == 1 && digit < 10; digit++)
-                ticks.AddMinor(decade + Math.Log10(digit));
+            {
+                double position = decade + Math.Log10(digit);
+                if (to - from < 1.5 && digit is (2 or 5) && position >= from && position <= to)
+                    ticks.AddMajor(position, (digit * Math.Pow(10, decade)).ToString("G3", CultureInfo.InvariantCulture));
+                else
+                    ticks.AddMinor(position);
+            }
         }
 
         return ticks;
