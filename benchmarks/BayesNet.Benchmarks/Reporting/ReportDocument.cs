@@ -43,7 +43,7 @@ internal sealed class ReportDocument(DirectoryInfo folder, string name)
     public void Figure(string key, Figure figure, string caption)
     {
         figure.Save(Path.Combine(folder.FullName, key + ".png"));
-        _text.Append(CultureInfo.InvariantCulture, $"![{caption.Replace("]", "\\]", StringComparison.Ordinal)}]({key}.png)\n\n*{caption}*\n\n");
+        _text.Append(CultureInfo.InvariantCulture, $"![{key.Replace('-', ' ')}]({key}.png)\n\n*{caption}*\n\n");
     }
 
     /// <summary>Writes both files; returns the Markdown file's path.</summary>
