@@ -107,8 +107,8 @@ internal static class CovarianceCost
         Curve(0, row => 1000 * row.FullSecondsMemoryKept, Figure.Colors[1], "full, memory kept", null);
         Curve(1, row => row.LowRankPeakBytes / Megabyte, Figure.Colors[3], "low rank, r = 10", 1);
         Curve(1, row => row.FullPeakBytes / Megabyte, Figure.Colors[0], "full", 2);
-        foreach (Plot plot in new[] { figure[0], figure[1] })
-            plot.ShowLegend(Alignment.UpperRight);
+        figure[0].ShowLegend(Alignment.UpperRight);
+        figure[1].ShowLegend(Alignment.LowerRight);
         return figure;
 
         void Curve(int panel, Func<Row, double?> value, Color color, string legend, int? slope)

@@ -97,6 +97,22 @@ public sealed class AbsorptionRemedyTests
         Assert.InRange(between.Absorption(draws: 2).Total.AbsorbedShare.Predicted, 0.88, expected.AbsorbedShare.Predicted);
     }
 
+    /// <summary>Where all of the noise is lost to the weights, the gradient in the scale still holds it: d(sum of w) / d ln sigma = sigma eps.</summary>
+    [Fact]
+    public void TheGradientKeepsTheNoiseThatTheWeightsLost()
+    {
+        using var scope = NewDisposeScope();
+        using var noise = new NoiseSource(93);
+        using var posterior = new MeanFieldGaussian(full([1000], Mean, dtype: ScalarType.Float32), 1e-9);
+        Tensor eps = posterior.SampleNoise(noise, []);
+        Tensor weight = posterior.Transform(eps);
+        Assert.True(weight.eq(Mean).all().item<bool>());
+        weight.sum().backward();
+        Tensor error = (posterior.ScaleParameter.grad! - posterior.StdDev * eps).abs();
+        Assert.True(eps.abs().max().item<float>() > 2);
+        Assert.True(error.max().item<float>() < 1e-14);
+    }
+
     private static BayesLinear Layer(long inputs, double factor = 1)
     {
         using var scope = NewDisposeScope();
