@@ -24,6 +24,7 @@ internal abstract class Report
     public string Run(ReportOptions options)
     {
         options.Output.Create();
+        TorchSharp.torch.manual_seed((long)options.Seed);
         var environment = ReportEnvironment.Current(this, options);
         var document = new ReportDocument(options.Output, Name);
         var clock = Stopwatch.StartNew();
