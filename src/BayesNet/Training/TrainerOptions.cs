@@ -1,3 +1,4 @@
+using BayesNet.Diagnostics;
 using BayesNet.Runtime;
 using TorchSharp.Modules;
 using static TorchSharp.torch;
@@ -51,4 +52,11 @@ public sealed record TrainerOptions
     /// <summary>Epochs from one scoring of the validation data to the next; 1 by default. The last epoch is always scored.</summary>
     /// <exception cref="ArgumentOutOfRangeException">Below 1.</exception>
     public int ValidationInterval { get; init => field = (int)Guard.AtLeastOne(value, nameof(ValidationInterval)); } = 1;
+
+    /// <summary>
+    /// Told, when a trainer is created, of each layer whose gradients have infinite variance under its likelihood (see
+    /// <see cref="TailWarningExtensions.TailWarnings"/>), once a trainer. Null, the default, writes to
+    /// <see cref="System.Diagnostics.Trace.TraceWarning(string)"/>, which is silent but for a debugger or a listener.
+    /// </summary>
+    public Action<string>? Warn { get; init; }
 }

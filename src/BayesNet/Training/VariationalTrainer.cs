@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using BayesNet.Diagnostics;
 using BayesNet.Likelihoods;
 using BayesNet.Prediction;
 using BayesNet.Runtime;
@@ -62,6 +63,8 @@ public sealed class VariationalTrainer : IDisposable
             model.SeedNoise(seed);
             _order = new Generator(seed, CPU);
         }
+
+        WarnOfHeavyTails();
     }
 
     /// <summary>The likelihood, with what it has learned.</summary>
@@ -211,6 +214,16 @@ public sealed class VariationalTrainer : IDisposable
             divergence.Times(klWeight / _trainingSetSize).backward();
         return new StepResult(
             negativeLogLikelihood, kl, klWeight, negativeLogLikelihood + klWeight * kl / _trainingSetSize, -(_trainingSetSize * negativeLogLikelihood + kl));
+    }
+
+    // The log density of a Gaussian grows as the square of the network's output, its derivative as the output: growth 1.
+    private void WarnOfHeavyTails()
+    {
+        if (Likelihood is not GaussianLikelihood)
+            return;
+        Action<string> warn = _options.Warn ?? (message => Trace.TraceWarning(message));
+        foreach (TailWarning warning in _model.TailWarnings(growth: 1))
+            warn(warning.Message);
     }
 
     private FitResult Run(
