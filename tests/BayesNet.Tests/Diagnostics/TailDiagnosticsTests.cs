@@ -155,8 +155,16 @@ public sealed class TailDiagnosticsTests
     {
         var report = new TailReport
         {
-            Count = 1000, OrderStatistics = 200, ExtremeValueIndex = 0.66, ExtremeValueIndexStandardError = 0.08, HillOrderStatistics = 50,
-            HillIndex = 1.5, HillStandardError = 0.2, IsHeavy = true, Lower = 1.2, Upper = 2.1,
+            Count = 1000,
+            OrderStatistics = 200,
+            ExtremeValueIndex = 0.66,
+            ExtremeValueIndexStandardError = 0.08,
+            HillOrderStatistics = 50,
+            HillIndex = 1.5,
+            HillStandardError = 0.2,
+            IsHeavy = true,
+            Lower = 1.2,
+            Upper = 2.1,
         };
         Assert.Equal(
             "Power tail of index 1.50 (95 % interval 1.20 to 2.10; Hill's estimator on the largest 50 of 1000 values): the mean is finite, the "
