@@ -2,6 +2,7 @@ using BayesNet.Estimators;
 using BayesNet.Likelihoods;
 using BayesNet.Posteriors;
 using BayesNet.Priors;
+using BayesNet.TestKit;
 using BayesNet.Training;
 using TorchSharp;
 using TorchSharp.Modules;
@@ -86,7 +87,7 @@ public sealed class PosteriorLayerTests
         using Tensor x = randn(4, 1, 4, 4), y = randn(4, 1);
         for (int i = 0; i < 3; i++)
             trainer.Step(x, y);
-        long before = Tensor.TotalCount;
+        long before = LiveTensors.Settled();
         for (int i = 0; i < 50; i++)
             trainer.Step(x, y);
         Assert.Equal(before, Tensor.TotalCount);

@@ -28,7 +28,7 @@ public sealed class MemoryTests
         using Tensor x = randn(8, 1, 4, 4), y = randn(8, 1);
         for (int i = 0; i < 10; i++)
             trainer.Step(x, y);
-        long before = Tensor.TotalCount;
+        long before = LiveTensors.Settled();
         for (int i = 0; i < 1000; i++)
             trainer.Step(x, y);
         Assert.Equal(before, Tensor.TotalCount);
@@ -55,7 +55,7 @@ public sealed class MemoryTests
         for (int i = 0; i < calls.Length; i++)
         {
             calls[i]();
-            long before = Tensor.TotalCount;
+            long before = LiveTensors.Settled();
             using (NewDisposeScope())
                 calls[i]();
             calls[i]();
@@ -91,7 +91,7 @@ public sealed class MemoryTests
         {
             using (NewDisposeScope())
             {
-                long before = Tensor.TotalCount;
+                long before = LiveTensors.Settled();
                 nn.Module module = create();
                 Tensor held = module.parameters().First();
                 module.Dispose();

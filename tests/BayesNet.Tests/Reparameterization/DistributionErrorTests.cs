@@ -2,6 +2,7 @@ using BayesNet.Estimators;
 using BayesNet.Estimators.Gradients;
 using BayesNet.Reparameterization;
 using BayesNet.Reparameterization.Discrete;
+using BayesNet.TestKit;
 using Xunit;
 using static TorchSharp.torch;
 
@@ -93,7 +94,7 @@ public sealed class DistributionErrorTests
 
         static void AssertClean(Func<Tensor> operation)
         {
-            long before = Tensor.TotalCount;
+            long before = LiveTensors.Settled();
             operation().Dispose();
             Assert.Equal(before, Tensor.TotalCount);
         }

@@ -154,7 +154,7 @@ public sealed class GradientEstimatorTests
         using var noise = new NoiseSource(84);
         var q = new NormalDistribution(tensor(1.0, dtype: ScalarType.Float64), tensor(0.5, dtype: ScalarType.Float64));
         long largest = 0;
-        long before = Tensor.TotalCount;
+        long before = LiveTensors.Settled();
         GradientStatistics statistics = GradientStatistics.Measure(new PathwiseEstimator(), q, z =>
         {
             largest = Math.Max(largest, z.numel());
