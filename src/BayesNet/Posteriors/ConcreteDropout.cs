@@ -40,7 +40,6 @@ public sealed class ConcreteDropout : Posterior, IInputMultiplicative
     public ConcreteDropout(Tensor initialMean, double initialRate = 0.1, bool ratePerInput = false, double temperature = 0.1)
         : base(nameof(ConcreteDropout), initialMean.shape)
     {
-        Guard.FloatingPoint(initialMean.dtype, nameof(initialMean));
         Guard.OpenUnitInterval(initialRate);
         _temperature = Guard.Positive(temperature);
         if (initialMean.dim() < 2)
@@ -53,7 +52,7 @@ public sealed class ConcreteDropout : Posterior, IInputMultiplicative
         using (NewDisposeScope())
         using (no_grad())
         {
-            _mean = OwnedTensors.Parameter(initialMean.detach().clone());
+            _mean = OwnedTensors.Location(initialMean);
             Tensor logit = zeros(sharing.ShapeOver(Shape), dtype: initialMean.dtype, device: initialMean.device);
             _logit = OwnedTensors.Parameter(logit.Plus(Math.Log(initialRate / (1 - initialRate))));
         }

@@ -1,4 +1,3 @@
-using BayesNet.Estimators;
 using BayesNet.Maps;
 using BayesNet.Reparameterization;
 using BayesNet.Runtime;
@@ -17,16 +16,11 @@ namespace BayesNet.Posteriors;
 /// softplus^-1 L; what is above is not used. Local reparameterization, per output only, takes the variance |L_o' x|^2 of each output and
 /// costs n weights an output where the mean costs one.
 /// </remarks>
-public sealed class FullCovarianceGaussian : GaussianPosterior, ILocallyReparameterizable
+public sealed class FullCovarianceGaussian : StructuredGaussian
 {
-    [ComponentName(Name = "mean")]
-    private readonly Parameter _mean;
-
     [ComponentName(Name = "factor")]
     private readonly Parameter _factor;
 
-    private readonly CovarianceGroups _layout;
-    private readonly WeightGroups _groups;
     private readonly ScaleParameterization _diagonal;
 
     /// <summary>Creates a posterior with the given initial means, entries uncorrelated with one standard deviation.</summary>
@@ -38,26 +32,19 @@ public sealed class FullCovarianceGaussian : GaussianPosterior, ILocallyReparame
     /// <exception cref="NotSupportedException"><paramref name="initialMean"/> is not float32 or float64.</exception>
     public FullCovarianceGaussian(
         Tensor initialMean, double initialStdDev, CovarianceGroups groups = CovarianceGroups.PerOutput, ScaleParameterization? diagonal = null)
-        : base(nameof(FullCovarianceGaussian), initialMean.shape)
+        : base(nameof(FullCovarianceGaussian), initialMean, groups)
     {
-        Guard.FloatingPoint(initialMean.dtype, nameof(initialMean));
-        _layout = groups;
-        _groups = new WeightGroups(Shape, groups);
         _diagonal = diagonal ?? ScaleParameterization.Log;
         double rho = _diagonal.Inverse(Guard.Positive(initialStdDev));
         using (NewDisposeScope())
         using (no_grad())
         {
-            Tensor identity = eye(_groups.Size, dtype: initialMean.dtype, device: initialMean.device);
-            _mean = OwnedTensors.Parameter(initialMean.detach().clone());
-            _factor = OwnedTensors.Parameter(identity.Times(rho).expand(_groups.Groups, -1, -1).clone());
+            Tensor identity = eye(Groups.Size, dtype: initialMean.dtype, device: initialMean.device);
+            _factor = OwnedTensors.Parameter(identity.Times(rho).expand(Groups.Groups, -1, -1).clone());
         }
 
         RegisterComponents();
     }
-
-    /// <inheritdoc/>
-    public override Tensor Mean => _mean;
 
     /// <inheritdoc/>
     public override Tensor Variance
@@ -69,37 +56,14 @@ public sealed class FullCovarianceGaussian : GaussianPosterior, ILocallyReparame
         }
     }
 
-    /// <inheritdoc/>
-    public override bool HasIndependentSymmetricEntries => false;
-
     /// <summary>L, (groups, n, n); differentiable.</summary>
     public Tensor Factor() => CholeskyGaussianDistribution.Factor(_factor, _diagonal);
-
-    /// <inheritdoc/>
-    public override Tensor SampleNoise(NoiseSource noise, ReadOnlySpan<long> leading)
-        => noise.Normal([.. leading, .. Shape], _mean.dtype, _mean.device);
-
-    /// <inheritdoc/>
-    public override Tensor Transform(Tensor eps)
-    {
-        using Tensor deviation = Deviation(eps);
-        return deviation.Plus(_mean);
-    }
 
     /// <inheritdoc/>
     public override Tensor Deviation(Tensor eps)
     {
         using var scope = NewDisposeScope();
-        return WeightGroups.Multiply(Factor(), _groups.Split(eps)).reshape(eps.shape).MoveToOuterDisposeScope();
-    }
-
-    /// <inheritdoc/>
-    public override Tensor LogDensity(Tensor weight)
-    {
-        using var scope = NewDisposeScope();
-        var distribution = new CholeskyGaussianDistribution(_groups.Split(_mean).squeeze(0), _factor, _diagonal);
-        Tensor perGroup = distribution.LogDensity(_groups.Split(weight));
-        return perGroup.sum(dim: 1).reshape(weight.shape.AsSpan(..^Shape.Length).ToArray()).MoveToOuterDisposeScope();
+        return WeightGroups.Multiply(Factor(), Groups.Split(eps)).reshape(eps.shape).MoveToOuterDisposeScope();
     }
 
     /// <inheritdoc/>
@@ -111,22 +75,17 @@ public sealed class FullCovarianceGaussian : GaussianPosterior, ILocallyReparame
     }
 
     /// <inheritdoc/>
-    public string? WhyNotLocally(AffineMap map)
-        => _layout == CovarianceGroups.PerOutput
-            ? null
-            : $"a {GetName()} posterior over the whole layer correlates them with each other; CovarianceGroups.PerOutput does not";
-
-    /// <inheritdoc/>
-    public Tensor OutputVariance(AffineMap map, Tensor input, Tensor? biasVariance)
+    public override Tensor OutputVariance(AffineMap map, Tensor input, Tensor? biasVariance)
     {
         ArgumentNullException.ThrowIfNull(map);
         using var scope = NewDisposeScope();
-        Tensor columns = Factor().transpose(1, 2).reshape([_groups.Groups, _groups.Size, .. Shape[1..]]);
-        Tensor variance = map.SumOfSquares(input, columns);
+        Tensor variance = SumOfSquares(map, input, Factor().transpose(1, 2));
         if (biasVariance is not null)
             variance = variance.Plus(map.OverPositions(biasVariance.unsqueeze(0), variance.dim()));
         return variance.MoveToOuterDisposeScope();
     }
+
+    private protected override ReparameterizedDistribution Distribution() => new CholeskyGaussianDistribution(PerGroup(Mean), _factor, _diagonal);
 }
 
 /// <summary>

@@ -1,5 +1,8 @@
+using BayesNet.Estimators;
 using BayesNet.Reparameterization;
 using BayesNet.Runtime;
+using TorchSharp.Modules;
+using TorchSharp.Utils;
 using static TorchSharp.torch;
 
 namespace BayesNet.Posteriors;
@@ -9,11 +12,24 @@ public abstract class GaussianPosterior : Posterior
 {
     private static readonly TorchSharp.Scalar LeastMean = 1e-30;
 
-    /// <summary>Creates a posterior over a weight of the given shape.</summary>
-    protected GaussianPosterior(string name, ReadOnlySpan<long> shape)
-        : base(name, shape)
+    [ComponentName(Name = "mean")]
+    private readonly Parameter _mean;
+
+    /// <summary>Creates a posterior with the given initial means; derived classes register the components.</summary>
+    /// <param name="name">The posterior's name.</param>
+    /// <param name="initialMean">The means, shape W; copied. Its type and device become the posterior's.</param>
+    /// <exception cref="NotSupportedException"><paramref name="initialMean"/> is not float32 or float64.</exception>
+    protected GaussianPosterior(string name, Tensor initialMean)
+        : base(name, initialMean.shape)
     {
+        _mean = OwnedTensors.Location(initialMean);
+
+        // Before what derived classes add: the order in which state dicts and optimizers have the parameters.
+        register_parameter("mean", _mean);
     }
+
+    /// <summary>mu, shape W: the parameter itself, not a copy.</summary>
+    public sealed override Tensor Mean => _mean;
 
     /// <summary>ln of the marginal standard deviation of each entry, shape W; differentiable.</summary>
     public virtual Tensor LogStdDev
@@ -35,6 +51,18 @@ public abstract class GaussianPosterior : Posterior
             using var scope = NewDisposeScope();
             return LogStdDev.sub(Mean.abs().clamp_min(LeastMean).log()).mul(Scalars.Two).MoveToOuterDisposeScope();
         }
+    }
+
+    /// <inheritdoc/>
+    /// <remarks>Independent normals, (L, W), unless the posterior documents another shape.</remarks>
+    public override Tensor SampleNoise(NoiseSource noise, ReadOnlySpan<long> leading)
+        => noise.Normal([.. leading, .. Shape], _mean.dtype, _mean.device);
+
+    /// <inheritdoc/>
+    public override Tensor Transform(Tensor eps)
+    {
+        using Tensor deviation = Deviation(eps);
+        return deviation.Plus(_mean);
     }
 
     /// <summary>The entropies of the marginals, summed, in nats; the joint entropy is smaller by the total correlation.</summary>

@@ -17,19 +17,13 @@ namespace BayesNet.Posteriors;
 /// weight one row of P + groups * r normals, eps1 in the weight's order before eps2. Local reparameterization, per output only, takes the
 /// variance x^2.d^2 + |P' x|^2 of each output and costs r + 1 weights an output where the mean costs one.
 /// </remarks>
-public sealed class LowRankGaussian : GaussianPosterior, ILocallyReparameterizable
+public sealed class LowRankGaussian : StructuredGaussian
 {
-    [ComponentName(Name = "mean")]
-    private readonly Parameter _mean;
-
     [ComponentName(Name = "log_scale")]
     private readonly Parameter _logScale;
 
     [ComponentName(Name = "factor")]
     private readonly Parameter _factor;
-
-    private readonly CovarianceGroups _layout;
-    private readonly WeightGroups _groups;
 
     /// <summary>Creates a posterior with the given initial means.</summary>
     /// <param name="initialMean">The means, shape W; copied. Its type and device become the posterior's.</param>
@@ -42,27 +36,20 @@ public sealed class LowRankGaussian : GaussianPosterior, ILocallyReparameterizab
     /// <exception cref="ArgumentOutOfRangeException"><paramref name="initialStdDev"/> is not a finite number above zero, or <paramref name="rank"/> is below 1.</exception>
     /// <exception cref="NotSupportedException"><paramref name="initialMean"/> is not float32 or float64.</exception>
     public LowRankGaussian(Tensor initialMean, double initialStdDev, int rank, CovarianceGroups groups = CovarianceGroups.PerOutput)
-        : base(nameof(LowRankGaussian), initialMean.shape)
+        : base(nameof(LowRankGaussian), initialMean, groups)
     {
-        Guard.FloatingPoint(initialMean.dtype, nameof(initialMean));
         Guard.AtLeastOne(rank);
         double half = Guard.Positive(initialStdDev) / Math.Sqrt(2);
-        _layout = groups;
-        _groups = new WeightGroups(Shape, groups);
         using (NewDisposeScope())
         using (no_grad())
         {
-            _mean = OwnedTensors.Parameter(initialMean.detach().clone());
             _logScale = OwnedTensors.Parameter(zeros_like(initialMean).Plus(Math.Log(half)));
-            Tensor normal = randn([_groups.Groups, _groups.Size, rank], dtype: initialMean.dtype, device: initialMean.device);
+            Tensor normal = randn([Groups.Groups, Groups.Size, rank], dtype: initialMean.dtype, device: initialMean.device);
             _factor = OwnedTensors.Parameter(normal.Times(half / Math.Sqrt(rank)));
         }
 
         RegisterComponents();
     }
-
-    /// <inheritdoc/>
-    public override Tensor Mean => _mean;
 
     /// <inheritdoc/>
     public override Tensor Variance
@@ -74,40 +61,22 @@ public sealed class LowRankGaussian : GaussianPosterior, ILocallyReparameterizab
         }
     }
 
-    /// <inheritdoc/>
-    public override bool HasIndependentSymmetricEntries => false;
-
     /// <summary>r, the columns of P.</summary>
     public long Rank => _factor.size(2);
 
     /// <inheritdoc/>
     public override Tensor SampleNoise(NoiseSource noise, ReadOnlySpan<long> leading)
-        => noise.Normal([.. leading, _groups.Groups * (_groups.Size + Rank)], _mean.dtype, _mean.device);
-
-    /// <inheritdoc/>
-    public override Tensor Transform(Tensor eps)
-    {
-        using Tensor deviation = Deviation(eps);
-        return deviation.Plus(_mean);
-    }
+        => noise.Normal([.. leading, Groups.Groups * (Groups.Size + Rank)], Mean.dtype, Mean.device);
 
     /// <inheritdoc/>
     public override Tensor Deviation(Tensor eps)
     {
         using var scope = NewDisposeScope();
-        long own = _groups.Groups * _groups.Size;
+        long own = Groups.Groups * Groups.Size;
         long[] shape = [.. eps.shape.AsSpan(..^1), .. Shape];
-        Tensor shared = eps.narrow(-1, own, _groups.Groups * Rank).reshape(-1, _groups.Groups, Rank);
+        Tensor shared = eps.narrow(-1, own, Groups.Groups * Rank).reshape(-1, Groups.Groups, Rank);
         Tensor fromFactor = WeightGroups.Multiply(_factor, shared).reshape(shape);
         return addcmul(fromFactor, _logScale.exp(), eps.narrow(-1, 0, own).reshape(shape), Scalars.One).MoveToOuterDisposeScope();
-    }
-
-    /// <inheritdoc/>
-    public override Tensor LogDensity(Tensor weight)
-    {
-        using var scope = NewDisposeScope();
-        Tensor perGroup = Distribution().LogDensity(_groups.Split(weight));
-        return perGroup.sum(dim: 1).reshape(weight.shape.AsSpan(..^Shape.Length).ToArray()).MoveToOuterDisposeScope();
     }
 
     /// <inheritdoc/>
@@ -118,18 +87,12 @@ public sealed class LowRankGaussian : GaussianPosterior, ILocallyReparameterizab
     }
 
     /// <inheritdoc/>
-    public string? WhyNotLocally(AffineMap map)
-        => _layout == CovarianceGroups.PerOutput
-            ? null
-            : $"a {GetName()} posterior over the whole layer correlates them with each other; CovarianceGroups.PerOutput does not";
-
-    /// <inheritdoc/>
-    public Tensor OutputVariance(AffineMap map, Tensor input, Tensor? biasVariance)
+    public override Tensor OutputVariance(AffineMap map, Tensor input, Tensor? biasVariance)
     {
         ArgumentNullException.ThrowIfNull(map);
         using var scope = NewDisposeScope();
-        Tensor columns = _factor.transpose(1, 2).reshape([_groups.Groups, Rank, .. Shape[1..]]);
-        return map.Apply(input.Squared(), OwnVariance(), biasVariance).Plus(map.SumOfSquares(input, columns)).MoveToOuterDisposeScope();
+        Tensor own = map.Apply(input.Squared(), OwnVariance(), biasVariance);
+        return own.Plus(SumOfSquares(map, input, _factor.transpose(1, 2))).MoveToOuterDisposeScope();
     }
 
     private Tensor OwnVariance()
@@ -138,8 +101,8 @@ public sealed class LowRankGaussian : GaussianPosterior, ILocallyReparameterizab
         return twice.exp();
     }
 
-    private LowRankGaussianDistribution Distribution()
-        => new(_groups.Split(_mean).squeeze(0), _groups.Split(OwnVariance()).squeeze(0), _factor);
+    private protected override ReparameterizedDistribution Distribution()
+        => new LowRankGaussianDistribution(PerGroup(Mean), PerGroup(OwnVariance()), _factor);
 }
 
 /// <summary>

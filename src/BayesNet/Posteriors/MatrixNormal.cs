@@ -20,9 +20,6 @@ namespace BayesNet.Posteriors;
 /// </remarks>
 public sealed class MatrixNormal : GaussianPosterior, ILocallyReparameterizable
 {
-    [ComponentName(Name = "mean")]
-    private readonly Parameter _mean;
-
     [ComponentName(Name = "output_factor")]
     private readonly Parameter _outputFactor;
 
@@ -39,9 +36,8 @@ public sealed class MatrixNormal : GaussianPosterior, ILocallyReparameterizable
     /// <exception cref="ArgumentOutOfRangeException"><paramref name="initialStdDev"/> is not a finite number above zero.</exception>
     /// <exception cref="NotSupportedException"><paramref name="initialMean"/> is not float32 or float64.</exception>
     public MatrixNormal(Tensor initialMean, double initialStdDev)
-        : base(nameof(MatrixNormal), initialMean.shape)
+        : base(nameof(MatrixNormal), initialMean)
     {
-        Guard.FloatingPoint(initialMean.dtype, nameof(initialMean));
         if (initialMean.dim() < 2)
         {
             throw new ArgumentException(
@@ -55,16 +51,12 @@ public sealed class MatrixNormal : GaussianPosterior, ILocallyReparameterizable
         using (NewDisposeScope())
         using (no_grad())
         {
-            _mean = OwnedTensors.Parameter(initialMean.detach().clone());
             _outputFactor = OwnedTensors.Parameter(zeros([_rows, _rows], dtype: initialMean.dtype, device: initialMean.device));
             _inputFactor = OwnedTensors.Parameter(eye(_columns, dtype: initialMean.dtype, device: initialMean.device).Times(logStdDev));
         }
 
         RegisterComponents();
     }
-
-    /// <inheritdoc/>
-    public override Tensor Mean => _mean;
 
     /// <inheritdoc/>
     public override Tensor Variance
@@ -87,17 +79,6 @@ public sealed class MatrixNormal : GaussianPosterior, ILocallyReparameterizable
     public Tensor InputFactor() => CholeskyGaussianDistribution.Factor(_inputFactor, ScaleParameterization.Log);
 
     /// <inheritdoc/>
-    public override Tensor SampleNoise(NoiseSource noise, ReadOnlySpan<long> leading)
-        => noise.Normal([.. leading, .. Shape], _mean.dtype, _mean.device);
-
-    /// <inheritdoc/>
-    public override Tensor Transform(Tensor eps)
-    {
-        using Tensor deviation = Deviation(eps);
-        return deviation.Plus(_mean);
-    }
-
-    /// <inheritdoc/>
     public override Tensor Deviation(Tensor eps)
     {
         using var scope = NewDisposeScope();
@@ -108,7 +89,7 @@ public sealed class MatrixNormal : GaussianPosterior, ILocallyReparameterizable
     public override Tensor LogDensity(Tensor weight)
     {
         using var scope = NewDisposeScope();
-        Tensor left = linalg.solve_triangular(OutputFactor(), AsMatrices(weight.sub(_mean)), upper: false);
+        Tensor left = linalg.solve_triangular(OutputFactor(), AsMatrices(weight.sub(Mean)), upper: false);
         Tensor eps = linalg.solve_triangular(InputFactor(), left.transpose(1, 2), upper: false);
         Tensor density = LocationScaleLaw.Normal.LogDensity(eps).sum([1, 2]).sub(LogDeterminant());
         return density.reshape(weight.shape.AsSpan(..^Shape.Length).ToArray()).MoveToOuterDisposeScope();

@@ -1,6 +1,3 @@
-using BayesNet.Estimators;
-using BayesNet.Maps;
-using BayesNet.Reparameterization;
 using BayesNet.Runtime;
 using TorchSharp.Modules;
 using TorchSharp.Utils;
@@ -14,11 +11,8 @@ namespace BayesNet.Posteriors;
 /// <remarks>
 /// State dict: <c>mean</c>, and <c>log_scale</c> or <c>rho</c> by <see cref="ScaleParameterization"/>, both of the weight's shape.
 /// </remarks>
-public sealed class MeanFieldGaussian : GaussianPosterior, ILocallyReparameterizable, ISparsifiable
+public sealed class MeanFieldGaussian : IndependentGaussian, ISparsifiable
 {
-    [ComponentName(Name = "mean")]
-    private readonly Parameter _mean;
-
     // One of these two holds the scale's parameter; a null field is not registered, so the name in a state dict tells which it is.
     [ComponentName(Name = "log_scale")]
     private readonly Parameter? _logScale;
@@ -33,15 +27,13 @@ public sealed class MeanFieldGaussian : GaussianPosterior, ILocallyReparameteriz
     /// <exception cref="ArgumentOutOfRangeException"><paramref name="initialStdDev"/> is not a finite number above zero.</exception>
     /// <exception cref="NotSupportedException"><paramref name="initialMean"/> is not float32 or float64.</exception>
     public MeanFieldGaussian(Tensor initialMean, double initialStdDev, ScaleParameterization? scale = null)
-        : base(nameof(MeanFieldGaussian), initialMean.shape)
+        : base(nameof(MeanFieldGaussian), initialMean)
     {
-        Guard.FloatingPoint(initialMean.dtype, nameof(initialMean));
         ScaleParameterization = scale ?? ScaleParameterization.Log;
         using (NewDisposeScope())
         using (no_grad())
         {
             double rho = ScaleParameterization.Inverse(Guard.Positive(initialStdDev));
-            _mean = OwnedTensors.Parameter(initialMean.detach().clone());
             Parameter scaleParameter = OwnedTensors.Parameter(zeros_like(initialMean).Plus(rho));
             if (ReferenceEquals(ScaleParameterization, ScaleParameterization.Log))
                 _logScale = scaleParameter;
@@ -54,9 +46,6 @@ public sealed class MeanFieldGaussian : GaussianPosterior, ILocallyReparameteriz
 
     /// <summary>How <see cref="StdDev"/> is made of <see cref="ScaleParameter"/>.</summary>
     public ScaleParameterization ScaleParameterization { get; }
-
-    /// <summary>mu, shape W: the parameter itself, not a copy.</summary>
-    public override Tensor Mean => _mean;
 
     /// <summary>The unconstrained parameter of the standard deviation, shape W.</summary>
     public Parameter ScaleParameter => _logScale ?? _rho!;
@@ -77,54 +66,9 @@ public sealed class MeanFieldGaussian : GaussianPosterior, ILocallyReparameteriz
         }
     }
 
-    /// <inheritdoc/>
-    public override bool HasIndependentSymmetricEntries => true;
-
-    /// <inheritdoc/>
-    public override Tensor SampleNoise(NoiseSource noise, ReadOnlySpan<long> leading)
-        => noise.Normal([.. leading, .. Shape], _mean.dtype, _mean.device);
-
-    /// <inheritdoc/>
-    public override Tensor Transform(Tensor eps)
-    {
-        using Tensor stdDev = StdDev;
-        return addcmul(_mean, stdDev, eps, Scalars.One);
-    }
-
-    /// <inheritdoc/>
-    public override Tensor Deviation(Tensor eps)
-    {
-        using Tensor stdDev = StdDev;
-        return stdDev.mul(eps);
-    }
-
-    /// <inheritdoc/>
-    public override Tensor LogDensity(Tensor weight)
-    {
-        using var scope = NewDisposeScope();
-        Tensor perEntry = LocationScaleLaw.Normal.LogDensity(weight.sub(_mean).div(StdDev)).sub(LogStdDev);
-        return perEntry.flatten(weight.dim() - Shape.Length).sum(dim: -1).MoveToOuterDisposeScope();
-    }
-
-    /// <inheritdoc/>
-    public override Tensor Entropy() => MarginalEntropy();
-
-    /// <inheritdoc/>
-    public string? WhyNotLocally(AffineMap map) => null;
-
-    /// <inheritdoc/>
-    /// <remarks>
-    /// f(x^2, sigma^2, bias variance). For a map that reads one weight at several positions (convolutions, sequences) this is the
-    /// marginal variance at each; the covariance between positions is not part of it.
-    /// </remarks>
-    public Tensor OutputVariance(AffineMap map, Tensor input, Tensor? biasVariance)
-    {
-        ArgumentNullException.ThrowIfNull(map);
-        using var scope = NewDisposeScope();
-        return map.Apply(input.Squared(), Variance, biasVariance).MoveToOuterDisposeScope();
-    }
+    private protected override Tensor Factor => StdDev;
 
     // The standard deviation of a zeroed weight: nothing beside any weight that is left, and still a number with a logarithm.
     long ISparsifiable.Sparsify(double logAlpha)
-        => Sparsification.FillWhere(this, logAlpha, (_mean, 0), (ScaleParameter, ScaleParameterization.Inverse(1e-20)));
+        => Sparsification.FillWhere(this, logAlpha, (Mean, 0), (ScaleParameter, ScaleParameterization.Inverse(1e-20)));
 }

@@ -25,13 +25,12 @@ public abstract class MeanFieldLocationScale : Posterior
     private protected MeanFieldLocationScale(string name, LocationScaleLaw law, Tensor initialMean, double initialScale)
         : base(name, initialMean.shape)
     {
-        Guard.FloatingPoint(initialMean.dtype, nameof(initialMean));
         _law = law;
         double logScale = Math.Log(Guard.Positive(initialScale));
         using (NewDisposeScope())
         using (no_grad())
         {
-            _location = OwnedTensors.Parameter(initialMean.detach().clone());
+            _location = OwnedTensors.Location(initialMean);
             _logScale = OwnedTensors.Parameter(zeros_like(initialMean).Plus(logScale));
         }
     }
@@ -87,7 +86,7 @@ public abstract class MeanFieldLocationScale : Posterior
     {
         using var scope = NewDisposeScope();
         Tensor perEntry = _law.LogDensity(weight.sub(_location).div(Scale)).sub(_logScale);
-        return perEntry.flatten(weight.dim() - Shape.Length).sum(dim: -1).MoveToOuterDisposeScope();
+        return SumOverEntries(perEntry).MoveToOuterDisposeScope();
     }
 
     /// <inheritdoc/>

@@ -71,4 +71,11 @@ public abstract class Posterior : nn.Module
             this.DisposeOwnTensors();
         base.Dispose(disposing);
     }
+
+    /// <summary>(L, W) summed over the weight's dimensions, shape L.</summary>
+    private protected Tensor SumOverEntries(Tensor perEntry)
+    {
+        using Tensor flat = perEntry.flatten(perEntry.dim() - Shape.Length);
+        return flat.sum(dim: -1);
+    }
 }

@@ -45,7 +45,6 @@ public sealed class SpikeAndSlab : Posterior
         double temperature = 0.5, bool straightThrough = false)
         : base(nameof(SpikeAndSlab), initialMean.shape)
     {
-        Guard.FloatingPoint(initialMean.dtype, nameof(initialMean));
         double logStdDev = Math.Log(Guard.Positive(initialStdDev));
         Guard.OpenUnitInterval(initialInclusion);
         _temperature = Guard.Positive(temperature);
@@ -53,7 +52,7 @@ public sealed class SpikeAndSlab : Posterior
         using (NewDisposeScope())
         using (no_grad())
         {
-            _mean = OwnedTensors.Parameter(initialMean.detach().clone());
+            _mean = OwnedTensors.Location(initialMean);
             _logScale = OwnedTensors.Parameter(zeros_like(initialMean).Plus(logStdDev));
             Tensor gate = zeros(sharing.ShapeOver(Shape), dtype: initialMean.dtype, device: initialMean.device);
             _gate = OwnedTensors.Parameter(gate.Plus(Math.Log(initialInclusion / (1 - initialInclusion))));

@@ -1,6 +1,3 @@
-using BayesNet.Estimators;
-using BayesNet.Maps;
-using BayesNet.Reparameterization;
 using BayesNet.Runtime;
 using TorchSharp.Modules;
 using TorchSharp.Utils;
@@ -15,13 +12,10 @@ namespace BayesNet.Posteriors;
 /// <remarks>
 /// State dict: <c>mean</c> (theta), the weight's shape, and <c>log_alpha</c>, which broadcasts to it. For an alpha of each weight that is
 /// to be sparsified, a <see cref="MeanFieldGaussian"/> with the same <see cref="Priors.LogUniformPrior"/> is the parameterization with the
-/// gradient of lower variance (Molchanov et al. 2017, section 4.2).
+/// gradient of lower variance (Molchanov et al. 2017, section 4.2). The density is infinite at a weight of theta = 0, which has no variance.
 /// </remarks>
-public sealed class VariationalDropout : GaussianPosterior, ILocallyReparameterizable, ISparsifiable
+public sealed class VariationalDropout : IndependentGaussian, ISparsifiable
 {
-    [ComponentName(Name = "mean")]
-    private readonly Parameter _mean;
-
     [ComponentName(Name = "log_alpha")]
     private readonly Parameter _logAlpha;
 
@@ -32,23 +26,18 @@ public sealed class VariationalDropout : GaussianPosterior, ILocallyReparameteri
     /// <exception cref="ArgumentOutOfRangeException"><paramref name="initialAlpha"/> is not a finite number above zero.</exception>
     /// <exception cref="NotSupportedException"><paramref name="initialMean"/> is not float32 or float64.</exception>
     public VariationalDropout(Tensor initialMean, double initialAlpha, ParameterSharing sharing = ParameterSharing.PerWeight)
-        : base(nameof(VariationalDropout), initialMean.shape)
+        : base(nameof(VariationalDropout), initialMean)
     {
-        Guard.FloatingPoint(initialMean.dtype, nameof(initialMean));
         double logAlpha = Math.Log(Guard.Positive(initialAlpha));
         long[] shape = sharing.ShapeOver(Shape);
         using (NewDisposeScope())
         using (no_grad())
         {
-            _mean = OwnedTensors.Parameter(initialMean.detach().clone());
             _logAlpha = OwnedTensors.Parameter(zeros(shape, dtype: initialMean.dtype, device: initialMean.device).Plus(logAlpha));
         }
 
         RegisterComponents();
     }
-
-    /// <inheritdoc/>
-    public override Tensor Mean => _mean;
 
     /// <summary>ln alpha as it is shared: the parameter itself, of a shape that broadcasts to the weight's.</summary>
     public Parameter SharedLogAlpha => _logAlpha;
@@ -62,7 +51,7 @@ public sealed class VariationalDropout : GaussianPosterior, ILocallyReparameteri
         get
         {
             using var scope = NewDisposeScope();
-            return _mean.abs().log().Plus(_logAlpha.mul(Scalars.Half)).MoveToOuterDisposeScope();
+            return Mean.abs().log().Plus(_logAlpha.mul(Scalars.Half)).MoveToOuterDisposeScope();
         }
     }
 
@@ -72,61 +61,20 @@ public sealed class VariationalDropout : GaussianPosterior, ILocallyReparameteri
         get
         {
             using var scope = NewDisposeScope();
-            return _mean.Squared().mul(_logAlpha.exp()).MoveToOuterDisposeScope();
+            return Mean.Squared().mul(_logAlpha.exp()).MoveToOuterDisposeScope();
         }
     }
 
-    /// <inheritdoc/>
-    public override bool HasIndependentSymmetricEntries => true;
+    long ISparsifiable.Sparsify(double logAlpha) => Sparsification.FillWhere(this, logAlpha, (Mean, 0));
 
-    /// <inheritdoc/>
-    public override Tensor SampleNoise(NoiseSource noise, ReadOnlySpan<long> leading)
-        => noise.Normal([.. leading, .. Shape], _mean.dtype, _mean.device);
-
-    /// <inheritdoc/>
-    public override Tensor Transform(Tensor eps)
+    /// <summary>sqrt(alpha) theta, which has theta's sign.</summary>
+    private protected override Tensor Factor
     {
-        using var scope = NewDisposeScope();
-        return addcmul(_mean, Rate(), eps, Scalars.One).MoveToOuterDisposeScope();
-    }
-
-    /// <inheritdoc/>
-    public override Tensor Deviation(Tensor eps)
-    {
-        using Tensor rate = Rate();
-        return rate.mul(eps);
-    }
-
-    /// <inheritdoc/>
-    /// <remarks>Infinite at a weight of theta = 0, which has no variance.</remarks>
-    public override Tensor LogDensity(Tensor weight)
-    {
-        using var scope = NewDisposeScope();
-        Tensor perEntry = LocationScaleLaw.Normal.LogDensity(weight.sub(_mean).div(Rate())).sub(LogStdDev);
-        return perEntry.flatten(weight.dim() - Shape.Length).sum(dim: -1).MoveToOuterDisposeScope();
-    }
-
-    /// <inheritdoc/>
-    public override Tensor Entropy() => MarginalEntropy();
-
-    /// <inheritdoc/>
-    public string? WhyNotLocally(AffineMap map) => null;
-
-    /// <inheritdoc/>
-    public Tensor OutputVariance(AffineMap map, Tensor input, Tensor? biasVariance)
-    {
-        ArgumentNullException.ThrowIfNull(map);
-        using var scope = NewDisposeScope();
-        return map.Apply(input.Squared(), Variance, biasVariance).MoveToOuterDisposeScope();
-    }
-
-    long ISparsifiable.Sparsify(double logAlpha) => Sparsification.FillWhere(this, logAlpha, (_mean, 0));
-
-    /// <summary>sqrt(alpha) theta, which has theta's sign; eps is symmetric.</summary>
-    private Tensor Rate()
-    {
-        using var scope = NewDisposeScope();
-        return _logAlpha.mul(Scalars.Half).exp().mul(_mean).MoveToOuterDisposeScope();
+        get
+        {
+            using var scope = NewDisposeScope();
+            return _logAlpha.mul(Scalars.Half).exp().mul(Mean).MoveToOuterDisposeScope();
+        }
     }
 }
 

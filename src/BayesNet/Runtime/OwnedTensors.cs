@@ -9,6 +9,16 @@ internal static class OwnedTensors
     /// <summary>A parameter that outlives the dispose scope it is made in.</summary>
     internal static Parameter Parameter(Tensor value) => (Parameter)new Parameter(value).DetachFromDisposeScope();
 
+    /// <summary>A parameter that starts as a copy of given locations.</summary>
+    /// <exception cref="NotSupportedException"><paramref name="initialMean"/> is not float32 or float64.</exception>
+    internal static Parameter Location(Tensor initialMean)
+    {
+        Guard.FloatingPoint(initialMean.dtype, nameof(initialMean));
+        using var scope = NewDisposeScope();
+        using var _ = no_grad();
+        return Parameter(initialMean.detach().clone());
+    }
+
     /// <summary>Disposes the module's own parameters and buffers, not those of its children.</summary>
     internal static void DisposeOwnTensors(this nn.Module module)
     {
