@@ -13,33 +13,10 @@ namespace BayesNet.Divergences;
 internal static class GaussianDivergence
 {
     /// <summary>
-    /// Sum over the entries of ln(s0/s) + (s^2 + (m - m0)^2) / (2 s0^2) - 1/2 (Kingma and Welling 2014, appendix B, for s0 = 1).
-    /// With one m0 and s0 for all P entries it is 1/2 [(|m - m0|^2 + |s|^2) / s0^2 - P + P ln s0^2] - sum ln s: three reductions.
+    /// Sum over the entries of ln s0 + 1/2 ln 2 pi + (v + (m - m0)^2) / (2 s0^2), less the entropy of q. For a mean-field Gaussian that is
+    /// ln(s0/s) + (s^2 + (m - m0)^2) / (2 s0^2) - 1/2 an entry (Kingma and Welling 2014, appendix B, for s0 = 1); with one m0 and s0 for all,
+    /// three reductions.
     /// </summary>
-    internal static Tensor MeanField(MeanFieldGaussian posterior, GaussianPrior prior)
-    {
-        using var scope = NewDisposeScope();
-        Tensor sumLogStdDev = posterior.LogStdDev.sum();
-        Tensor result;
-        if (prior.IsScalar)
-        {
-            double count = posterior.Mean.numel();
-            double priorStdDev = prior.ScalarStdDev;
-            Tensor centred = prior.ScalarMean == 0 ? posterior.Mean : posterior.Mean.Plus(-prior.ScalarMean);
-            Tensor squares = centred.Squared().sum().Plus(posterior.Variance.sum());
-            result = squares.Times(0.5 / (priorStdDev * priorStdDev)).Plus(count * (Math.Log(priorStdDev) - 0.5)).sub(sumLogStdDev);
-        }
-        else
-        {
-            Tensor squares = posterior.Mean.sub(prior.Mean!).Squared().Plus(posterior.Variance);
-            Tensor perEntry = squares.div(prior.StdDev!.Squared()).sub(Scalars.One).mul(Scalars.Half).Plus(prior.StdDev!.log());
-            result = perEntry.expand_as(posterior.Mean).sum().sub(sumLogStdDev);
-        }
-
-        return result.MoveToOuterDisposeScope();
-    }
-
-    /// <summary>Sum over the entries of ln s0 + 1/2 ln 2 pi + (v + (m - m0)^2) / (2 s0^2), less the entropy of q.</summary>
     /// <exception cref="InvalidOperationException">The posterior has no variance, so that the divergence is infinite.</exception>
     internal static Tensor ByMoments(Posterior posterior, GaussianPrior prior)
     {
@@ -49,7 +26,8 @@ internal static class GaussianDivergence
         Tensor crossEntropy;
         if (prior.IsScalar)
         {
-            Tensor squares = mean.Plus(-prior.ScalarMean).Squared().Plus(variance).sum();
+            Tensor centred = prior.ScalarMean == 0 ? mean : mean.Plus(-prior.ScalarMean);
+            Tensor squares = centred.Squared().sum().Plus(variance.sum());
             double stdDev = prior.ScalarStdDev;
             crossEntropy = squares.Times(0.5 / (stdDev * stdDev)).Plus(mean.numel() * (Math.Log(stdDev) + LocationScaleLaw.HalfLogTwoPi));
         }
@@ -71,7 +49,7 @@ internal static class GaussianDivergence
     {
         RequireVariance(posterior);
         using var scope = NewDisposeScope();
-        Tensor squares = posterior.Mean.Squared().Plus(posterior.Variance).sum();
+        Tensor squares = posterior.Mean.Squared().sum().Plus(posterior.Variance.sum());
         double count = posterior.Mean.numel();
         if (prior.ClosedForm)
             prior.Solve(squares.Times(1 / count));

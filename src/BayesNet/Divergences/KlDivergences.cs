@@ -18,7 +18,6 @@ public static class KlDivergences
 
     static KlDivergences()
     {
-        Register<MeanFieldGaussian, GaussianPrior>(GaussianDivergence.MeanField);
         Register<Posterior, GaussianPrior>(GaussianDivergence.ByMoments);
         Register<Posterior, LearnedGaussianPrior>(GaussianDivergence.Learned);
         Register<GaussianPosterior, LaplacePrior>(LaplaceDivergence.Gaussian);

@@ -90,8 +90,8 @@ public sealed class KlDivergenceTests
     [Fact]
     public void TheRegistryRefusesDuplicatesAndAmbiguity()
     {
-        var error = Assert.Throws<ArgumentException>(() => KlDivergences.Register<MeanFieldGaussian, GaussianPrior>((q, p) => zeros(1)));
-        Assert.Contains("KL(MeanFieldGaussian || GaussianPrior)", error.Message, StringComparison.Ordinal);
+        var error = Assert.Throws<ArgumentException>(() => KlDivergences.Register<Posterior, GaussianPrior>((q, p) => zeros(1)));
+        Assert.Contains("KL(Posterior || GaussianPrior)", error.Message, StringComparison.Ordinal);
 
         KlDivergences.Register<Posterior, FirstPrior>((q, p) => tensor(1.0));
         KlDivergences.Register<MeanFieldGaussian, RegisteredPrior>((q, p) => tensor(2.0));
