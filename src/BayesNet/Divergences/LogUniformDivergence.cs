@@ -71,7 +71,7 @@ internal static class LogUniformDivergence
     private static Tensor Molchanov(Tensor logAlpha)
     {
         Tensor sigmoid = logAlpha.Times(-1.48695).Plus(-1.87320).sigmoid();
-        return sigmoid.Times(0.63576).Plus(logaddexp(logAlpha.neg(), zeros_like(logAlpha)).mul(Scalars.Half));
+        return sigmoid.Times(0.63576).Plus(ScaleParameterization.Softplus.Scale(logAlpha.neg()).mul(Scalars.Half));
     }
 
     private static Tensor Kingma(Tensor logAlpha)

@@ -1,3 +1,4 @@
+using BayesNet.Reparameterization;
 using BayesNet.Runtime;
 using static TorchSharp.torch;
 
@@ -6,14 +7,11 @@ namespace BayesNet.Likelihoods;
 /// <summary>The log density of a Gaussian by the logarithm of its standard deviation, and the checks that its callers share.</summary>
 internal static class GaussianDensity
 {
-    private static readonly double HalfLogTwoPi = 0.5 * Math.Log(2 * Math.PI);
-
     /// <summary>-1/2 ((y - mean) exp(-logStdDev))^2 - logStdDev - 1/2 ln 2 pi, entry by entry; the arguments broadcast.</summary>
     internal static Tensor Log(Tensor y, Tensor mean, Tensor logStdDev)
     {
         using var scope = NewDisposeScope();
-        Tensor standardised = y.sub(mean).mul(logStdDev.neg().exp());
-        return standardised.Squared().mul(Scalars.Half).Plus(logStdDev).Plus(HalfLogTwoPi).neg().MoveToOuterDisposeScope();
+        return LocationScaleLaw.Normal.LogDensity(y.sub(mean).mul(logStdDev.neg().exp())).sub(logStdDev).MoveToOuterDisposeScope();
     }
 
     /// <summary>Sums everything behind the first <paramref name="leading"/> dimensions.</summary>

@@ -28,9 +28,6 @@ internal static class Gate
     {
         using var scope = NewDisposeScope();
         Tensor p = logit.sigmoid();
-        return Softplus(logit).sub(p.mul(logit)).MoveToOuterDisposeScope();
+        return ScaleParameterization.Softplus.Scale(logit).sub(p.mul(logit)).MoveToOuterDisposeScope();
     }
-
-    /// <summary>ln(1 + exp(x)).</summary>
-    internal static Tensor Softplus(Tensor x) => logaddexp(x, zeros_like(x));
 }

@@ -1,6 +1,6 @@
 using BayesNet.Estimators;
 using BayesNet.Maps;
-using TorchSharp;
+using BayesNet.Reparameterization;
 using static TorchSharp.torch;
 
 namespace BayesNet.Posteriors;
@@ -11,10 +11,6 @@ namespace BayesNet.Posteriors;
 /// </summary>
 public interface ILocallyReparameterizable
 {
-    // The least normal numbers. A clamp, unlike an added constant, changes no variance above it; below it the gradient is zero.
-    private static readonly Scalar FloorFloat32 = 1.1754944e-38;
-    private static readonly Scalar FloorFloat64 = 2.2250738585072014e-308;
-
     /// <summary>Why the outputs of <paramref name="map"/> can't be drawn directly, as the end of a sentence; null where they can.</summary>
     string? WhyNotLocally(AffineMap map);
 
@@ -36,9 +32,10 @@ public interface ILocallyReparameterizable
     }
 
     /// <summary>The square root of a variance, with a finite gradient (zero) at zero.</summary>
+    /// <remarks>A clamp, unlike an added constant, changes no variance above it.</remarks>
     internal static Tensor Root(Tensor variance)
     {
-        using Tensor clamped = variance.clamp_min(variance.dtype == ScalarType.Float64 ? FloorFloat64 : FloorFloat32);
+        using Tensor clamped = variance.clamp_min(FloatRange.LeastNormal(variance.dtype));
         return clamped.sqrt();
     }
 }

@@ -1,4 +1,5 @@
 using BayesNet.Estimators;
+using BayesNet.Reparameterization;
 using BayesNet.Runtime;
 using TorchSharp.Utils;
 using static TorchSharp.torch;
@@ -9,8 +10,6 @@ namespace BayesNet.Priors;
 /// <remarks>Tensors given to the prior are copied and registered as the buffers <c>mean</c> and <c>std</c>; scalars are not in the state dict.</remarks>
 public sealed class GaussianPrior : Prior
 {
-    private static readonly double HalfLogTwoPi = 0.5 * Math.Log(2 * Math.PI);
-
     [ComponentName(Name = "mean")]
     private readonly Tensor? _mean;
 
@@ -86,10 +85,10 @@ public sealed class GaussianPrior : Prior
     public override Tensor LogDensity(Tensor weight)
     {
         using var scope = NewDisposeScope();
-        Tensor squared = IsScalar
-            ? weight.Plus(-_scalarMean).Times(1 / _scalarStdDev).Squared().mul(Scalars.Half).Plus(HalfLogTwoPi + Math.Log(_scalarStdDev))
-            : weight.sub(_mean!).div(_stdDev!).Squared().mul(Scalars.Half).Plus(_stdDev!.log()).Plus(HalfLogTwoPi);
-        return squared.neg().MoveToOuterDisposeScope();
+        Tensor density = IsScalar
+            ? LocationScaleLaw.Normal.LogDensity(weight.Plus(-_scalarMean).Times(1 / _scalarStdDev)).Plus(-Math.Log(_scalarStdDev))
+            : LocationScaleLaw.Normal.LogDensity(weight.sub(_mean!).div(_stdDev!)).sub(_stdDev!.log());
+        return density.MoveToOuterDisposeScope();
     }
 
     /// <inheritdoc/>

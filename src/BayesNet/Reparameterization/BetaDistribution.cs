@@ -84,8 +84,7 @@ public sealed class BetaDistribution : ReparameterizedDistribution
         Tensor inside = wide.gt(Scalars.Zero).logical_and(wide.lt(Scalars.One));
         Tensor safe = where(inside, wide, tensor(0.5, dtype: ScalarType.Float64, device: Device));
         Tensor density = a.Plus(-1).mul(safe.log()).Plus(b.Plus(-1).mul(safe.neg().log1p())).sub(LogBeta(a, b));
-        Tensor outside = tensor(double.NegativeInfinity, dtype: ScalarType.Float64, device: Device);
-        return where(inside, density, outside).to(Dtype).MoveToOuterDisposeScope();
+        return Inside(inside, density).to(Dtype).MoveToOuterDisposeScope();
     }
 
     private static Tensor LogBeta(Tensor a, Tensor b) => a.lgamma().Plus(b.lgamma()).sub(a.Plus(b).lgamma());

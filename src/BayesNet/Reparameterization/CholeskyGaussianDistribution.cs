@@ -11,8 +11,6 @@ namespace BayesNet.Reparameterization;
 /// </remarks>
 public sealed class CholeskyGaussianDistribution : ReparameterizedDistribution
 {
-    private static readonly double HalfLogTwoPi = 0.5 * Math.Log(2 * Math.PI);
-
     private readonly Tensor _location, _unconstrained;
     private readonly ScaleParameterization _diagonal;
 
@@ -70,7 +68,7 @@ public sealed class CholeskyGaussianDistribution : ReparameterizedDistribution
     public override Tensor Entropy()
     {
         using var scope = NewDisposeScope();
-        return ToBatch(LogDeterminant().Plus(EventShape[0] * (HalfLogTwoPi + 0.5))).MoveToOuterDisposeScope();
+        return ToBatch(LogDeterminant().Plus(EventShape[0] * LocationScaleLaw.Normal.Entropy)).MoveToOuterDisposeScope();
     }
 
     /// <inheritdoc/>
@@ -99,7 +97,7 @@ public sealed class CholeskyGaussianDistribution : ReparameterizedDistribution
     {
         using var scope = NewDisposeScope();
         Tensor eps = linalg.solve_triangular(Factor(), z.sub(_location).unsqueeze(-1), upper: false).squeeze(-1);
-        return eps.Squared().sum(dim: -1).mul(Scalars.Half).Plus(LogDeterminant()).Plus(EventShape[0] * HalfLogTwoPi).neg().MoveToOuterDisposeScope();
+        return LocationScaleLaw.Normal.LogDensity(eps).sum(dim: -1).sub(LogDeterminant()).MoveToOuterDisposeScope();
     }
 
     /// <summary>rows @ matrix for rows (L, B, m) and a matrix (B', m, n), as one matrix product where the matrix has no batch.</summary>

@@ -80,8 +80,7 @@ public sealed class DirichletDistribution : ReparameterizedDistribution
         Tensor inside = wide.gt(Scalars.Zero);
         Tensor safe = where(inside, wide, ones_like(wide));
         Tensor density = a.Plus(-1).mul(safe.log()).sum(dim: -1).sub(LogNormalizer(a));
-        Tensor outside = tensor(double.NegativeInfinity, dtype: ScalarType.Float64, device: Device);
-        return where(inside.all(-1), density, outside).to(Dtype).MoveToOuterDisposeScope();
+        return Inside(inside.all(-1), density).to(Dtype).MoveToOuterDisposeScope();
     }
 
     private static long[] Classes(Tensor concentration)

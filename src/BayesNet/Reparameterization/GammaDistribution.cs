@@ -74,8 +74,7 @@ public sealed class GammaDistribution : ReparameterizedDistribution
         Tensor inside = wide.gt(Scalars.Zero);
         Tensor scaled = where(inside, wide, ones_like(wide)).mul(b);
         Tensor density = a.mul(scaled.log()).sub(scaled).sub(a.lgamma()).sub(scaled.div(b).log());
-        Tensor outside = tensor(double.NegativeInfinity, dtype: ScalarType.Float64, device: Device);
-        return where(inside, density, outside).to(Dtype).MoveToOuterDisposeScope();
+        return Inside(inside, density).to(Dtype).MoveToOuterDisposeScope();
     }
 
     private Tensor From(Tensor logGamma)

@@ -98,7 +98,7 @@ public sealed class LearnedStudentTDistribution : ReparameterizedDistribution
         using var scope = NewDisposeScope();
         Tensor nu = _degreesOfFreedom.to(ScalarType.Float64);
         Tensor x = z.sub(_location).div(_scale).to(ScalarType.Float64).div(nu.sqrt());
-        Tensor logHypotenuse = hypot(x, ones([], dtype: ScalarType.Float64, device: Device)).log();
+        Tensor logHypotenuse = LocationScaleLaw.LogHypotenuse(x);
         Tensor standard = logHypotenuse.mul(nu.Plus(1)).Plus(LocationScaleLaw.StudentTLogNormalizer(nu)).neg();
         return standard.to(Dtype).sub(_scale.log()).MoveToOuterDisposeScope();
     }

@@ -6,8 +6,6 @@ namespace BayesNet.Reparameterization;
 /// <summary>Log-normal: z = exp(location + scale * eps), eps ~ N(0, 1).</summary>
 public sealed class LogNormalDistribution : ReparameterizedDistribution
 {
-    private static readonly double HalfLogTwoPi = 0.5 * Math.Log(2 * Math.PI);
-
     private readonly Tensor _location, _scale;
 
     /// <summary>Creates the distribution; the parameters are those of ln z, and broadcast.</summary>
@@ -24,7 +22,7 @@ public sealed class LogNormalDistribution : ReparameterizedDistribution
     public override Tensor Entropy()
     {
         using var scope = NewDisposeScope();
-        return _location.Plus(_scale.log()).Plus(HalfLogTwoPi + 0.5).MoveToOuterDisposeScope();
+        return _location.Plus(_scale.log()).Plus(LocationScaleLaw.Normal.Entropy).MoveToOuterDisposeScope();
     }
 
     /// <inheritdoc/>
@@ -59,7 +57,7 @@ public sealed class LogNormalDistribution : ReparameterizedDistribution
         using var scope = NewDisposeScope();
         Tensor inside = z.gt(Scalars.Zero);
         Tensor logZ = where(inside, z, ones_like(z)).log();
-        Tensor density = logZ.sub(_location).div(_scale).Squared().mul(Scalars.Half).Plus(logZ).Plus(_scale.log()).Plus(HalfLogTwoPi).neg();
-        return where(inside, density, tensor(double.NegativeInfinity, dtype: z.dtype, device: z.device)).MoveToOuterDisposeScope();
+        Tensor density = LocationScaleLaw.Normal.LogDensity(logZ.sub(_location).div(_scale)).sub(logZ).sub(_scale.log());
+        return Inside(inside, density).MoveToOuterDisposeScope();
     }
 }

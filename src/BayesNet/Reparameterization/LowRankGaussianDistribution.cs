@@ -10,8 +10,6 @@ namespace BayesNet.Reparameterization;
 /// <remarks>Noise: d + r standard normals an event, eps1 before eps2.</remarks>
 public sealed class LowRankGaussianDistribution : ReparameterizedDistribution
 {
-    private static readonly double HalfLogTwoPi = 0.5 * Math.Log(2 * Math.PI);
-
     private readonly Tensor _location, _diagonal, _factor;
 
     /// <summary>Creates the distribution; the batch shapes of the parameters broadcast.</summary>
@@ -51,7 +49,7 @@ public sealed class LowRankGaussianDistribution : ReparameterizedDistribution
     {
         using var scope = NewDisposeScope();
         Tensor logDeterminant = HalfLogDeterminant(linalg.cholesky(Capacitance(ScaledFactor())));
-        return ToBatch(logDeterminant.Plus(EventShape[0] * (HalfLogTwoPi + 0.5))).MoveToOuterDisposeScope();
+        return ToBatch(logDeterminant.Plus(EventShape[0] * LocationScaleLaw.Normal.Entropy)).MoveToOuterDisposeScope();
     }
 
     /// <inheritdoc/>
@@ -94,7 +92,7 @@ public sealed class LowRankGaussianDistribution : ReparameterizedDistribution
         Tensor c = linalg.solve_triangular(root.transpose(-2, -1), half, upper: true).squeeze(-1);
         Tensor residual = x.sub(CholeskyGaussianDistribution.RowsTimes(c, scaled.transpose(-2, -1)));
         Tensor distance = residual.Squared().sum(dim: -1).Plus(c.Squared().sum(dim: -1));
-        return distance.mul(Scalars.Half).Plus(HalfLogDeterminant(root)).Plus(EventShape[0] * HalfLogTwoPi).neg().MoveToOuterDisposeScope();
+        return distance.mul(Scalars.Half).Plus(HalfLogDeterminant(root)).Plus(EventShape[0] * LocationScaleLaw.HalfLogTwoPi).neg().MoveToOuterDisposeScope();
     }
 
     private static long[] NoiseSize(Tensor location, Tensor factor)

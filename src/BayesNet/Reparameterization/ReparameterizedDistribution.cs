@@ -187,6 +187,13 @@ public abstract class ReparameterizedDistribution
         }
     }
 
+    /// <summary>A log density where a point is in the support, minus infinity elsewhere.</summary>
+    private protected static Tensor Inside(Tensor support, Tensor logDensity)
+    {
+        using Tensor outside = tensor(double.NegativeInfinity, dtype: logDensity.dtype, device: logDensity.device);
+        return where(support, logDensity, outside);
+    }
+
     private protected static NotSupportedException NoClosedForm(string what, string remedy)
         => new($"The {what} has no closed form; {remedy}.");
 

@@ -24,7 +24,7 @@ internal static class StandardGamma
     private static readonly Scalar StepLimit = 5.0;
     private static readonly Scalar MinusStepLimit = -5.0;
     private static readonly Scalar UpperBranchScalar = UpperBranch;
-    private static readonly Scalar LeastFloat64 = 2.2250738585072014e-308;
+    private static readonly Scalar LeastFloat64 = FloatRange.LeastNormal(ScalarType.Float64);
 
     /// <summary>ln g with F(g; a) = Phi(eps).</summary>
     /// <param name="concentration">a, broadcasting to the noise; any float type.</param>

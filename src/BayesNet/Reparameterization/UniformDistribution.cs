@@ -66,7 +66,6 @@ public sealed class UniformDistribution : ReparameterizedDistribution
     {
         using var scope = NewDisposeScope();
         Tensor inside = z.ge(_low).logical_and(z.le(_high));
-        Tensor outside = tensor(double.NegativeInfinity, dtype: z.dtype, device: z.device);
-        return where(inside, _high.sub(_low).log().neg(), outside).MoveToOuterDisposeScope();
+        return Inside(inside, _high.sub(_low).log().neg()).MoveToOuterDisposeScope();
     }
 }

@@ -95,7 +95,7 @@ public sealed class RelaxedBernoulliDistribution : ReparameterizedDistribution
         Tensor safe = where(inside, z, tensor(0.5, dtype: z.dtype, device: z.device));
         Tensor log = safe.log(), logComplement = safe.neg().log1p();
         Tensor density = LogDensityOfLogit(log.sub(logComplement)).sub(log).sub(logComplement);
-        return where(inside, density, tensor(double.NegativeInfinity, dtype: z.dtype, device: z.device)).MoveToOuterDisposeScope();
+        return Inside(inside, density).MoveToOuterDisposeScope();
     }
 
     private Tensor Logit(Tensor eps) => _logits.Plus(eps).Times(1 / Temperature);

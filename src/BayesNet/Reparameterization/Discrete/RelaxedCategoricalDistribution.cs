@@ -107,7 +107,7 @@ public sealed class RelaxedCategoricalDistribution : ReparameterizedDistribution
         Tensor inside = z.gt(Scalars.Zero);
         Tensor log = where(inside, z, ones_like(z)).log();
         Tensor density = LogDensityOfLog(log).sub(log.sum(dim: -1));
-        return where(inside.all(-1), density, tensor(double.NegativeInfinity, dtype: z.dtype, device: z.device)).MoveToOuterDisposeScope();
+        return Inside(inside.all(-1), density).MoveToOuterDisposeScope();
     }
 
     private Tensor Scores(Tensor eps) => _logits.Plus(eps).Times(1 / Temperature);
