@@ -1,4 +1,5 @@
 using BayesNet.Estimators;
+using BayesNet.Posteriors;
 using BayesNet.Runtime;
 using static TorchSharp.torch;
 
@@ -25,6 +26,14 @@ public static class BayesianModuleExtensions
             }
         }
     }
+
+    /// <summary>The posteriors that are parts of the model's Bayesian modules, with the name of each module, the module and the part's name.</summary>
+    internal static IEnumerable<(string Name, IBayesianModule Module, string Part, Posterior Posterior)> Posteriors(this nn.Module model)
+        => from entry in model.BayesianModules()
+           where entry.Module is nn.Module
+           from part in ((nn.Module)entry.Module).named_children()
+           where part.module is Posterior
+           select (entry.Name, entry.Module, part.name, (Posterior)part.module);
 
     /// <summary>
     /// KL(q || p) in nats, summed over every Bayesian layer once: a scalar tensor, differentiable. Divide it by the number of training

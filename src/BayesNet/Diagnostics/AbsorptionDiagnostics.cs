@@ -55,18 +55,13 @@ public static class AbsorptionDiagnostics
         using var noise = new NoiseSource(seed);
         var entries = new List<AbsorptionEntry>();
         var skipped = new List<string>();
-        foreach ((string name, IBayesianModule module) in model.BayesianModules())
+        foreach ((string name, IBayesianModule module, string part, Posterior posterior) in model.Posteriors())
         {
-            if (module is not nn.Module layer)
-                continue;
-            foreach ((string part, nn.Module child) in layer.named_children())
-            {
-                string full = name.Length == 0 ? part : $"{name}.{part}";
-                if (child is MeanFieldGaussian posterior)
-                    entries.Add(Measure(full, module.Estimator.Name, posterior, dtype, rounding, draws, noise));
-                else if (child is Posterior)
-                    skipped.Add(full);
-            }
+            string full = name.Length == 0 ? part : $"{name}.{part}";
+            if (posterior is MeanFieldGaussian gaussian)
+                entries.Add(Measure(full, module.Estimator.Name, gaussian, dtype, rounding, draws, noise));
+            else
+                skipped.Add(full);
         }
 
         return entries.Count > 0

@@ -29,26 +29,16 @@ public static class TailWarningExtensions
     {
         ArgumentNullException.ThrowIfNull(model);
         Guard.Finite(growth);
-        var warnings = new List<TailWarning>();
-        foreach ((string name, IBayesianModule module) in model.BayesianModules())
-        {
-            if (module is not nn.Module layer)
-                continue;
-            var parts = new List<(string Name, PathwiseGradientMoments Moments)>();
-            foreach ((string part, nn.Module child) in layer.named_children())
-            {
-                if (child is not MeanFieldLocationScale posterior)
-                    continue;
-                PathwiseGradientMoments moments = TailDiagnostics.PathwiseGradientVariance(posterior.TailIndex, growth);
-                if (!moments.LocationVarianceIsFinite || !moments.ScaleVarianceIsFinite)
-                    parts.Add((part, moments));
-            }
-
-            if (parts.Count > 0)
-                warnings.Add(new TailWarning(name, Message(name.Length == 0 ? layer.GetName() : name, parts, growth)));
-        }
-
-        return warnings;
+        return
+        [
+            .. from entry in model.Posteriors()
+               where entry.Posterior is MeanFieldLocationScale
+               let moments = TailDiagnostics.PathwiseGradientVariance(((MeanFieldLocationScale)entry.Posterior).TailIndex, growth)
+               where !moments.LocationVarianceIsFinite || !moments.ScaleVarianceIsFinite
+               group (entry.Part, moments) by (entry.Name, entry.Module) into layer
+               let name = layer.Key.Name.Length == 0 ? ((nn.Module)layer.Key.Module).GetName() : layer.Key.Name
+               select new TailWarning(layer.Key.Name, Message(name, [.. layer], growth)),
+        ];
     }
 
     private static string Message(string layer, List<(string Name, PathwiseGradientMoments Moments)> parts, double growth)

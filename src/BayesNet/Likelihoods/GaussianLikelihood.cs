@@ -31,7 +31,7 @@ public sealed class GaussianLikelihood : Likelihood
         using (NewDisposeScope())
         {
             Tensor logNoise = tensor(new[] { Math.Log(noise) }, dtype: Guard.FloatingPoint(dtype ?? get_default_dtype(), nameof(dtype)));
-            _logNoise = (Parameter)new Parameter(logNoise, learnNoise).DetachFromDisposeScope();
+            _logNoise = OwnedTensors.Parameter(logNoise, learnNoise);
         }
 
         RegisterComponents();
@@ -39,6 +39,9 @@ public sealed class GaussianLikelihood : Likelihood
 
     /// <summary>Whether the noise level is trained with the network.</summary>
     public bool LearnNoise { get; }
+
+    /// <summary>1: the log density falls as the square of the output.</summary>
+    public override double? GradientGrowth => 1;
 
     /// <summary>The noise's standard deviation now, in units of the target.</summary>
     public double Noise

@@ -15,6 +15,12 @@ public abstract class Likelihood : nn.Module
         : base(name)
         => NativeLibraries.Load();
 
+    /// <summary>
+    /// beta with |d ln p(y | f) / df| ~ |f|^beta for large |f|, by which a trainer tells whether heavy-tailed posteriors have gradients of finite
+    /// variance; null, unless the likelihood says otherwise, where it is bounded or not known.
+    /// </summary>
+    public virtual double? GradientGrowth => null;
+
     /// <summary>ln p(y | f) of each example in nats, summed over the outputs of one example.</summary>
     /// <param name="output">What the network returned, (batch, ...).</param>
     /// <param name="target">As the likelihood takes it, (batch, ...).</param>

@@ -7,7 +7,8 @@ namespace BayesNet.Runtime;
 internal static class OwnedTensors
 {
     /// <summary>A parameter that outlives the dispose scope it is made in.</summary>
-    internal static Parameter Parameter(Tensor value) => (Parameter)new Parameter(value).DetachFromDisposeScope();
+    internal static Parameter Parameter(Tensor value, bool requiresGradient = true)
+        => (Parameter)new Parameter(value, requiresGradient).DetachFromDisposeScope();
 
     /// <summary>A parameter that starts as a copy of given locations.</summary>
     /// <exception cref="NotSupportedException"><paramref name="initialMean"/> is not float32 or float64.</exception>

@@ -12,9 +12,9 @@ namespace BayesNet.Training;
 /// </summary>
 /// <remarks>
 /// It is TorchSharp's <see cref="Adam"/> with another <see cref="step"/>: the same options, state and numbers to rounding, so
-/// parameter groups, learning-rate schedulers and <c>state_dict()</c> serve both (a saved file names the class that wrote it). Float32 and float64 parameters that are
-/// contiguous on the CPU take the fused pass; all others, and AMSGrad, plain tensor operations. Unlike the base class, it may run beside
-/// garbage collections: no native object that it uses can be finalised under it.
+/// parameter groups, learning-rate schedulers and <c>state_dict()</c> serve both (a saved file names the class that wrote it). Float32 and
+/// float64 parameters that are contiguous on the CPU take the fused pass; all others, and AMSGrad, plain tensor operations. Unlike the base
+/// class, it may run beside garbage collections: no native object that it uses can be finalised under it.
 /// </remarks>
 public sealed class FusedAdam : Adam
 {
@@ -50,38 +50,13 @@ public sealed class FusedAdam : Adam
     /// <param name="closure">Evaluates the model again and returns the loss; null, as a rule.</param>
     /// <returns>What the closure returned, or null without one.</returns>
     public override Tensor step(Func<Tensor>? closure = null)
-    {
-        Tensor? loss = null;
-        if (closure is not null)
-        {
-            using var _ = enable_grad();
-            loss = closure();
-        }
-
-        using var noGrad = no_grad();
-        using var scope = NewDisposeScope();
-        foreach (TorchSharp.Modules.ParamGroup group in _parameter_groups)
-        {
-            var options = (Options)group.Options;
-            foreach (Parameter parameter in group.Parameters)
-                Update(parameter, options);
-        }
-
-        return loss!;
-    }
-
-    /// <summary>Fills every gradient with zeros.</summary>
-    public override void zero_grad()
-    {
-        foreach (TorchSharp.Modules.ParamGroup group in _parameter_groups)
-        {
-            foreach (Parameter parameter in group.Parameters)
+        => _step<ParamGroup>(
+            group =>
             {
-                using Tensor? gradient = parameter.grad;
-                gradient?.zero_();
-            }
-        }
-    }
+                foreach (Parameter parameter in group.Parameters)
+                    Update(parameter, group.Options);
+            },
+            closure);
 
     /// <inheritdoc/>
     protected override void Dispose(bool disposing)
@@ -122,9 +97,14 @@ public sealed class FusedAdam : Adam
 
     private static bool Fits<T>(Parameter parameter, Tensor gradient, State state)
         where T : unmanaged
-        => parameter.numel() <= int.MaxValue / Marshal.SizeOf<T>()
-            && new[] { parameter, gradient, state.exp_avg, state.exp_avg_sq }.All(tensor =>
-                tensor.device_type == DeviceType.CPU && tensor.dtype == parameter.dtype && !tensor.is_sparse && tensor.is_contiguous());
+    {
+        ScalarType dtype = parameter.dtype;
+        return parameter.numel() <= int.MaxValue / Marshal.SizeOf<T>()
+            && IsPlain(parameter) && IsPlain(gradient) && IsPlain(state.exp_avg) && IsPlain(state.exp_avg_sq);
+
+        bool IsPlain(Tensor tensor)
+            => tensor.device_type == DeviceType.CPU && tensor.dtype == dtype && !tensor.is_sparse && tensor.is_contiguous();
+    }
 
     private void UpdateFused<T>(Parameter parameter, Tensor gradient, State state, in AdamKernel.Constants constants)
         where T : unmanaged, System.Numerics.IBinaryFloatingPointIeee754<T>

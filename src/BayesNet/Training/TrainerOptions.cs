@@ -34,8 +34,8 @@ public sealed record TrainerOptions
     public KlSchedule KlSchedule { get; init; } = KlSchedule.Constant;
 
     /// <summary>
-    /// Makes the optimizer from the parameters of model and likelihood; null, the default, for <see cref="FusedAdam"/> with <see cref="LearningRate"/>. The
-    /// trainer disposes what it returns.
+    /// Makes the optimizer from the parameters of model and likelihood; null, the default, for <see cref="FusedAdam"/> with
+    /// <see cref="LearningRate"/>. The trainer disposes what it returns.
     /// </summary>
     public Func<IEnumerable<Parameter>, optim.Optimizer>? Optimizer { get; init; }
 

@@ -216,13 +216,12 @@ public sealed class VariationalTrainer : IDisposable
             negativeLogLikelihood, kl, klWeight, negativeLogLikelihood + klWeight * kl / _trainingSetSize, -(_trainingSetSize * negativeLogLikelihood + kl));
     }
 
-    // The log density of a Gaussian grows as the square of the network's output, its derivative as the output: growth 1.
     private void WarnOfHeavyTails()
     {
-        if (Likelihood is not GaussianLikelihood)
+        if (Likelihood.GradientGrowth is not { } growth)
             return;
         Action<string> warn = _options.Warn ?? (message => Trace.TraceWarning(message));
-        foreach (TailWarning warning in _model.TailWarnings(growth: 1))
+        foreach (TailWarning warning in _model.TailWarnings(growth))
             warn(warning.Message);
     }
 
