@@ -35,11 +35,17 @@ public static class NativeLibraries
     private const string WeakenedVersion = "GLIBCXX_3.4.32";
     private static readonly string[] SystemVersions = ["`GLIBCXX_", "`GLIBC_", "`CXXABI_"];
     private static readonly Lazy<string?> Loaded = new(LoadOnce);
+    private static readonly Lazy<nint> MainLibrary = new(FindMainLibrary);
+    private static nint _mainLibrary;
 
     /// <summary>Loads the native libraries, once a process; later calls return, or fail, as the first did.</summary>
     /// <returns>The TorchSharp library that was loaded here, or null where TorchSharp's own loading is left to do it.</returns>
     /// <exception cref="DllNotFoundException">A library is missing or can't be loaded; the message says which, why, and what to do.</exception>
     public static string? Load() => Loaded.Value;
+
+    /// <summary>The address of a C function that libtorch's main library exports, or 0 where it has none of that name.</summary>
+    internal static nint Export(string name)
+        => MainLibrary.Value != 0 && NativeLibrary.TryGetExport(MainLibrary.Value, name, out nint address) ? address : 0;
 
     // A failure here would surface as a TypeInitializationException; the constructors of this library's modules call Load() again,
     // which throws the same exception under its own name.
@@ -54,6 +60,16 @@ public static class NativeLibraries
         catch (DllNotFoundException)
         {
         }
+    }
+
+    // By its handle where it was loaded here, since a second libtorch could answer to the name; else TorchSharp has loaded it.
+    private static nint FindMainLibrary()
+    {
+        Load();
+        if (_mainLibrary != 0)
+            return _mainLibrary;
+        torch.InitializeDeviceType(DeviceType.CPU);
+        return NativeLibrary.TryLoad("torch_cpu", typeof(torch).Assembly, null, out nint library) ? library : 0;
     }
 
     private static string? LoadOnce()
@@ -108,7 +124,10 @@ public static class NativeLibraries
                 continue;
             try
             {
-                loaded.Add((name, NativeLibrary.Load(path)));
+                nint library = NativeLibrary.Load(path);
+                loaded.Add((name, library));
+                if (name == "torch_cpu")
+                    _mainLibrary = library;
             }
             catch (Exception error) when (IsLoadFailure(error))
             {

@@ -1,4 +1,4 @@
-using System.Runtime.InteropServices;
+using System.Numerics;
 using BayesNet.Kernels;
 using BayesNet.Runtime;
 using TorchSharp;
@@ -96,26 +96,20 @@ public sealed class FusedAdam : Adam
     }
 
     private static bool Fits<T>(Parameter parameter, Tensor gradient, State state)
-        where T : unmanaged
-    {
-        ScalarType dtype = parameter.dtype;
-        return parameter.numel() <= int.MaxValue / Marshal.SizeOf<T>()
-            && IsPlain(parameter) && IsPlain(gradient) && IsPlain(state.exp_avg) && IsPlain(state.exp_avg_sq);
-
-        bool IsPlain(Tensor tensor)
-            => tensor.device_type == DeviceType.CPU && tensor.dtype == dtype && !tensor.is_sparse && tensor.is_contiguous();
-    }
+        where T : unmanaged, IBinaryFloatingPointIeee754<T>
+        => TensorMemory.IsPlain<T>(parameter) && TensorMemory.IsPlain<T>(gradient)
+            && TensorMemory.IsPlain<T>(state.exp_avg) && TensorMemory.IsPlain<T>(state.exp_avg_sq);
 
     private void UpdateFused<T>(Parameter parameter, Tensor gradient, State state, in AdamKernel.Constants constants)
-        where T : unmanaged, System.Numerics.IBinaryFloatingPointIeee754<T>
+        where T : unmanaged, IBinaryFloatingPointIeee754<T>
     {
-        AdamKernel.Step(Span(parameter), Span(gradient), Span(state.exp_avg), Span(state.exp_avg_sq), constants);
+        AdamKernel.Step(
+            TensorMemory.Span<T>(parameter), TensorMemory.Span<T>(gradient), TensorMemory.Span<T>(state.exp_avg), TensorMemory.Span<T>(state.exp_avg_sq),
+            constants);
         GC.KeepAlive(parameter);
         GC.KeepAlive(gradient);
         GC.KeepAlive(state);
         MarkChanged(parameter);
-
-        static Span<T> Span(Tensor tensor) => MemoryMarshal.Cast<byte, T>(tensor.bytes);
     }
 
     private void MarkChanged(Parameter parameter)
