@@ -26,6 +26,7 @@ public sealed class VariationalTrainer : IDisposable
     private readonly long _trainingSetSize;
     private readonly TrainerOptions _options;
     private readonly optim.Optimizer _optimizer;
+    private readonly KlTerm _klTerm;
     private readonly Generator? _order;
     private readonly Device _device;
 
@@ -49,6 +50,7 @@ public sealed class VariationalTrainer : IDisposable
         if (!model.BayesianModules().Any())
             throw BayesianModuleExtensions.NoBayesianLayer(model);
         _model = model;
+        _klTerm = new KlTerm(model);
         Likelihood = likelihood;
         _trainingSetSize = trainingSetSize;
         _options = options ?? new TrainerOptions();
@@ -208,10 +210,7 @@ public sealed class VariationalTrainer : IDisposable
             (_options.Samples == 1 ? loss : loss.Times(1.0 / _options.Samples)).backward();
         }
 
-        Tensor divergence = _model.KlDivergence();
-        double kl = Finite(divergence, "KL divergence", x, y);
-        if (klWeight != 0)
-            divergence.Times(klWeight / _trainingSetSize).backward();
+        double kl = Finite(_klTerm.Accumulate(klWeight / _trainingSetSize), "KL divergence", x, y);
         return new StepResult(
             negativeLogLikelihood, kl, klWeight, negativeLogLikelihood + klWeight * kl / _trainingSetSize, -(_trainingSetSize * negativeLogLikelihood + kl));
     }
@@ -315,10 +314,10 @@ public sealed class VariationalTrainer : IDisposable
     }
 
     private double Finite(Tensor loss, string name, Tensor inputs, Tensor targets)
-    {
-        double value = loss.dtype == ScalarType.Float64 ? loss.item<double>() : loss.to(ScalarType.Float64).item<double>();
-        return double.IsFinite(value) ? value : throw NotFinite(name, value, inputs, targets);
-    }
+        => Finite(loss.dtype == ScalarType.Float64 ? loss.item<double>() : loss.to(ScalarType.Float64).item<double>(), name, inputs, targets);
+
+    private double Finite(double value, string name, Tensor inputs, Tensor targets)
+        => double.IsFinite(value) ? value : throw NotFinite(name, value, inputs, targets);
 
     private NonFiniteLossException NotFinite(string name, double value, Tensor inputs, Tensor targets)
     {
