@@ -122,6 +122,10 @@ public abstract class BayesianLayer : nn.Module<Tensor, Tensor>, IBayesianAffine
         return total.MoveToOuterDisposeScope();
     }
 
+    /// <inheritdoc/>
+    public IReadOnlyList<(Posterior Posterior, Prior Prior)> DivergenceTerms
+        => _bias is null ? [(_weight, _weightPrior)] : [(_weight, _weightPrior), (_bias, _biasPrior!)];
+
     /// <summary>The layer's output with noise as the estimator draws it, fresh at every call.</summary>
     /// <param name="input">As TorchSharp's twin takes it: with or without a batch dimension.</param>
     /// <returns>The twin's output shape, differentiable in the input and in the posterior's parameters.</returns>

@@ -1,61 +1,93 @@
 using System.Numerics;
+using System.Runtime.CompilerServices;
 
 namespace BayesNet.Kernels;
 
 /// <summary>
-/// Adam in one pass over memory: parameter, gradient and both moments are read once, and all but the gradient written once, 28 bytes a
-/// float32 scalar.
+/// Adam and AdamW in one pass over memory: parameter, gradient and both moments are read once, and all but the gradient written once, 28 bytes
+/// a float32 scalar.
 /// </summary>
-internal static class AdamKernel
+internal static unsafe class AdamKernel
 {
+    // Some ten microseconds of work, against the few that it takes to wake a thread.
+    private const long Grain = 16_384;
+
     /// <summary>One step's constants (Kingma and Ba 2015, algorithm 1, in the order of operations of its section 2).</summary>
     /// <param name="Beta1">The decay of the first moment.</param>
     /// <param name="Beta2">The decay of the second moment.</param>
     /// <param name="StepSize">The learning rate over 1 - beta1^t.</param>
     /// <param name="RootCorrection">The root of 1 - beta2^t.</param>
     /// <param name="Epsilon">What is added to the root of the second moment.</param>
-    /// <param name="WeightDecay">The factor of the parameter that is added to the gradient.</param>
-    /// <param name="Sign">-1 to maximise, else 1.</param>
+    /// <param name="WeightDecay">The factor of the parameter that is added to the gradient (Adam's penalty).</param>
+    /// <param name="Shrinkage">The factor that the parameter is multiplied by before the step (AdamW's decay), else 1.</param>
+    /// <param name="GradientFactor">The gradient's factor: -1 to maximise, else 1, times that of clipping.</param>
     internal readonly record struct Constants(
-        double Beta1, double Beta2, double StepSize, double RootCorrection, double Epsilon, double WeightDecay, double Sign);
+        double Beta1, double Beta2, double StepSize, double RootCorrection, double Epsilon, double WeightDecay, double Shrinkage, double GradientFactor);
 
-    /// <summary>Updates <paramref name="parameter"/> and its moments in place; the four have one length.</summary>
-    internal static void Step<T>(Span<T> parameter, ReadOnlySpan<T> gradient, Span<T> first, Span<T> second, in Constants constants)
+    /// <summary>Updates a parameter and its moments in place, on all of libtorch's threads where it is large.</summary>
+    internal static void Step<T>(T* parameter, T* gradient, T* first, T* second, long count, in Constants constants)
         where T : unmanaged, IBinaryFloatingPointIeee754<T>
     {
-        if (gradient.Length != parameter.Length || first.Length != parameter.Length || second.Length != parameter.Length)
-            throw new ArgumentException("Parameter, gradient and moments must have one length.", nameof(gradient));
+        var body = new Body<T>(parameter, gradient, first, second, new Update<T>(constants));
+        TorchThreads.For(count, Grain, ref body);
+    }
 
-        T beta1 = T.CreateTruncating(constants.Beta1), newWeight1 = T.CreateTruncating(1 - constants.Beta1);
-        T beta2 = T.CreateTruncating(constants.Beta2), newWeight2 = T.CreateTruncating(1 - constants.Beta2);
-        T stepSize = T.CreateTruncating(constants.StepSize), correction = T.CreateTruncating(1 / constants.RootCorrection);
-        T epsilon = T.CreateTruncating(constants.Epsilon), decay = T.CreateTruncating(constants.WeightDecay), sign = T.CreateTruncating(constants.Sign);
-        var (vBeta1, vNew1, vBeta2, vNew2) = (new Vector<T>(beta1), new Vector<T>(newWeight1), new Vector<T>(beta2), new Vector<T>(newWeight2));
-        var (vStep, vCorrection, vEpsilon) = (new Vector<T>(stepSize), new Vector<T>(correction), new Vector<T>(epsilon));
-        var (vDecay, vSign) = (new Vector<T>(decay), new Vector<T>(sign));
+    /// <summary>The step of one scalar, or of a vector of them, for kernels that do other work in the same pass.</summary>
+    internal readonly struct Update<T>
+        where T : unmanaged, IBinaryFloatingPointIeee754<T>
+    {
+        private readonly T _beta1, _newWeight1, _beta2, _newWeight2, _stepSize, _correction, _epsilon, _decay, _shrinkage, _factor;
 
-        int i = 0;
-        for (int last = parameter.Length - Vector<T>.Count; i <= last; i += Vector<T>.Count)
+        internal Update(in Constants constants)
         {
-            var p = new Vector<T>(parameter[i..]);
-            Vector<T> g = new Vector<T>(gradient[i..]) * vSign + vDecay * p;
-            Vector<T> m = new Vector<T>(first[i..]) * vBeta1 + g * vNew1;
-            Vector<T> v = new Vector<T>(second[i..]) * vBeta2 + g * g * vNew2;
-            p -= vStep * m / (Vector.SquareRoot(v) * vCorrection + vEpsilon);
-            m.CopyTo(first[i..]);
-            v.CopyTo(second[i..]);
-            p.CopyTo(parameter[i..]);
+            (_beta1, _newWeight1) = (T.CreateTruncating(constants.Beta1), T.CreateTruncating(1 - constants.Beta1));
+            (_beta2, _newWeight2) = (T.CreateTruncating(constants.Beta2), T.CreateTruncating(1 - constants.Beta2));
+            (_stepSize, _correction) = (T.CreateTruncating(constants.StepSize), T.CreateTruncating(1 / constants.RootCorrection));
+            (_epsilon, _decay) = (T.CreateTruncating(constants.Epsilon), T.CreateTruncating(constants.WeightDecay));
+            (_shrinkage, _factor) = (T.CreateTruncating(constants.Shrinkage), T.CreateTruncating(constants.GradientFactor));
         }
 
-        for (; i < parameter.Length; i++)
+        /// <summary>The parameters after the step; the moments are updated in place.</summary>
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        internal Vector<T> Apply(Vector<T> parameter, Vector<T> gradient, ref Vector<T> first, ref Vector<T> second)
         {
-            T p = parameter[i];
-            T g = gradient[i] * sign + decay * p;
-            T m = first[i] * beta1 + g * newWeight1;
-            T v = second[i] * beta2 + g * g * newWeight2;
-            first[i] = m;
-            second[i] = v;
-            parameter[i] = p - stepSize * m / (T.Sqrt(v) * correction + epsilon);
+            Vector<T> g = gradient * _factor + parameter * _decay;
+            first = first * _beta1 + g * _newWeight1;
+            second = second * _beta2 + g * g * _newWeight2;
+            return parameter * _shrinkage - first * _stepSize / (Vector.SquareRoot(second) * _correction + new Vector<T>(_epsilon));
+        }
+
+        /// <summary>The parameter after the step; the moments are updated in place.</summary>
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        internal T Apply(T parameter, T gradient, ref T first, ref T second)
+        {
+            T g = gradient * _factor + parameter * _decay;
+            first = first * _beta1 + g * _newWeight1;
+            second = second * _beta2 + g * g * _newWeight2;
+            return parameter * _shrinkage - first * _stepSize / (T.Sqrt(second) * _correction + _epsilon);
+        }
+    }
+
+    private readonly struct Body<T>(T* parameter, T* gradient, T* first, T* second, Update<T> update) : IRangeBody
+        where T : unmanaged, IBinaryFloatingPointIeee754<T>
+    {
+        public void Run(long begin, long end)
+        {
+            Update<T> step = update;
+            long i = begin;
+            if (Vector.IsHardwareAccelerated)
+            {
+                for (; i <= end - Vector<T>.Count; i += Vector<T>.Count)
+                {
+                    Vector<T> m = Vector.Load(first + i), v = Vector.Load(second + i);
+                    step.Apply(Vector.Load(parameter + i), Vector.Load(gradient + i), ref m, ref v).Store(parameter + i);
+                    m.Store(first + i);
+                    v.Store(second + i);
+                }
+            }
+
+            for (; i < end; i++)
+                parameter[i] = step.Apply(parameter[i], gradient[i], ref first[i], ref second[i]);
         }
     }
 }

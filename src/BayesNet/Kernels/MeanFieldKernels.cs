@@ -4,140 +4,108 @@ using System.Runtime.CompilerServices;
 namespace BayesNet.Kernels;
 
 /// <summary>
-/// The passes over memory that a mean-field Gaussian weight needs beside its matrix products: variances from the parameter rho = ln sigma,
-/// the sums of the KL divergence from N(m, s^2), and the chain rule of local reparameterization.
+/// The passes over memory that a mean-field Gaussian weight with rho = ln sigma needs beside its matrix products, with the KL term's work in
+/// the same passes: variances or a sample on the way forward, the chain rule to mu and rho on the way back.
 /// </summary>
-/// <remarks>Sums are carried in float64 from one short block to the next, so that a layer's size does not cost digits.</remarks>
 internal static unsafe class MeanFieldKernels
 {
-    // Entries after which a vector's running sums go to float64.
-    private const int Block = 1024;
-
-    /// <summary>What KL(q || p) = P ln s - sum(rho) + (sum sigma^2 + sum (mu - m)^2) / (2 s^2) - P/2 is made of.</summary>
-    internal struct Sums
-    {
-        public double Rho;
-        public double Squares;
-
-        public readonly double Divergence(double count, double priorStdDev)
-            => count * (Math.Log(priorStdDev) - 0.5) - Rho + Squares / (2 * priorStdDev * priorStdDev);
-
-        public static Sums operator +(Sums a, Sums b) => new() { Rho = a.Rho + b.Rho, Squares = a.Squares + b.Squares };
-    }
-
-    /// <summary>The weight of the KL term, and the prior N(m, s^2) that it is from.</summary>
-    internal readonly record struct KlTerm(double Weight, double PriorMean, double PriorStdDev);
-
-    /// <summary>variance = exp(2 rho), and the sums.</summary>
-    internal static Sums Variance<T>(T* mean, T* rho, T* variance, long count, double priorMean)
+    /// <summary>variance = exp(2 rho); returns the divergence without its constant.</summary>
+    internal static double Variance<T>(T* mean, T* rho, T* variance, long count, GaussianKlKernel.Entry<T> divergence)
         where T : unmanaged, IBinaryFloatingPointIeee754<T>
     {
-        var sums = default(Sums);
-        T centre = T.CreateTruncating(priorMean), two = T.CreateTruncating(2);
-        var (vCentre, vTwo) = (new Vector<T>(centre), new Vector<T>(two));
-        for (long start = 0; start < count; start += Block)
+        Vector<double> low = default, high = default;
+        long i = 0;
+        for (; i <= count - Vector<T>.Count; i += Vector<T>.Count)
         {
-            long i = start, end = Math.Min(count, start + Block);
-            Vector<T> rhos = Vector<T>.Zero, squares = Vector<T>.Zero;
-            for (; i <= end - Vector<T>.Count; i += Vector<T>.Count)
-            {
-                Vector<T> r = Vector.Load(rho + i), distance = Vector.Load(mean + i) - vCentre, v = Exp(r * vTwo);
-                v.Store(variance + i);
-                rhos += r;
-                squares += v + distance * distance;
-            }
-
-            sums.Rho += double.CreateTruncating(Vector.Sum(rhos));
-            sums.Squares += double.CreateTruncating(Vector.Sum(squares));
-            for (; i < end; i++)
-            {
-                T v = T.Exp(rho[i] * two), distance = mean[i] - centre;
-                variance[i] = v;
-                sums.Rho += double.CreateTruncating(rho[i]);
-                sums.Squares += double.CreateTruncating(v + distance * distance);
-            }
+            Vector<T> r = Vector.Load(rho + i), v = VectorExp.Exp(r + r);
+            v.Store(variance + i);
+            Add(divergence.Value(Vector.Load(mean + i), r, v), ref low, ref high);
         }
 
-        return sums;
+        double sum = Vector.Sum(low + high);
+        for (; i < count; i++)
+        {
+            variance[i] = T.Exp(rho[i] + rho[i]);
+            sum += double.CreateTruncating(divergence.Value(mean[i], rho[i], variance[i]));
+        }
+
+        return sum;
+    }
+
+    /// <summary>deviation = sigma eps (eps is what it holds) and weight = mu + deviation; returns the divergence without its constant.</summary>
+    internal static double Sample<T>(T* mean, T* rho, T* deviation, T* weight, long count, GaussianKlKernel.Entry<T> divergence)
+        where T : unmanaged, IBinaryFloatingPointIeee754<T>
+    {
+        Vector<double> low = default, high = default;
+        long i = 0;
+        for (; i <= count - Vector<T>.Count; i += Vector<T>.Count)
+        {
+            Vector<T> m = Vector.Load(mean + i), r = Vector.Load(rho + i), sigma = VectorExp.Exp(r), d = sigma * Vector.Load(deviation + i);
+            d.Store(deviation + i);
+            (m + d).Store(weight + i);
+            Add(divergence.Value(m, r, sigma * sigma), ref low, ref high);
+        }
+
+        double sum = Vector.Sum(low + high);
+        for (; i < count; i++)
+        {
+            T sigma = T.Exp(rho[i]);
+            deviation[i] *= sigma;
+            weight[i] = mean[i] + deviation[i];
+            sum += double.CreateTruncating(divergence.Value(mean[i], rho[i], sigma * sigma));
+        }
+
+        return sum;
     }
 
     /// <summary>
-    /// From gradients in mu and in sigma^2 to those in mu and rho, the KL term's added: meanGradient += w (mu - m) / s^2, and in place of the
-    /// gradient in sigma^2, 2 sigma^2 times it + w (sigma^2 / s^2 - 1).
+    /// From gradients in mu and in sigma^2 to those in mu and rho, the divergence's added: scaleGradient holds the gradient in sigma^2, and
+    /// receives 2 sigma^2 times it and its share.
     /// </summary>
-    internal static void ChainVariance<T>(T* mean, T* variance, T* meanGradient, T* scaleGradient, long count, in KlTerm kl)
+    internal static void ChainVariance<T>(T* mean, T* variance, T* meanGradient, T* scaleGradient, long count, GaussianKlKernel.Entry<T> divergence)
         where T : unmanaged, IBinaryFloatingPointIeee754<T>
-        => Chain<T, VarianceRule<T>>(mean, variance, scaleGradient, meanGradient, scaleGradient, count, kl);
+        => Chain<T, VarianceRule<T>>(mean, variance, scaleGradient, meanGradient, scaleGradient, count, divergence);
 
     /// <summary>
-    /// From the gradient in a sampled weight w = mu + d, d = sigma eps, which meanGradient holds, to those in mu and rho, the KL term's added:
-    /// scaleGradient = d meanGradient + w (sigma^2 / s^2 - 1), meanGradient += w (mu - m) / s^2.
+    /// From the gradient in a sampled weight w = mu + d, d = sigma eps, which meanGradient holds, to those in mu and rho, the divergence's
+    /// added: scaleGradient receives d times it and its share.
     /// </summary>
-    internal static void ChainSample<T>(T* mean, T* rho, T* deviation, T* meanGradient, T* scaleGradient, long count, in KlTerm kl)
+    internal static void ChainSample<T>(
+        T* mean, T* rho, T* deviation, T* meanGradient, T* scaleGradient, long count, GaussianKlKernel.Entry<T> divergence)
         where T : unmanaged, IBinaryFloatingPointIeee754<T>
-        => Chain<T, SampleRule<T>>(mean, rho, deviation, meanGradient, scaleGradient, count, kl);
+        => Chain<T, SampleRule<T>>(mean, rho, deviation, meanGradient, scaleGradient, count, divergence);
 
-    private static void Chain<T, TRule>(T* mean, T* scale, T* factor, T* meanGradient, T* scaleGradient, long count, in KlTerm kl)
+    private static void Chain<T, TRule>(
+        T* mean, T* scale, T* factor, T* meanGradient, T* scaleGradient, long count, GaussianKlKernel.Entry<T> divergence)
         where T : unmanaged, IBinaryFloatingPointIeee754<T>
         where TRule : IRule<T>
     {
-        T centre = T.CreateTruncating(kl.PriorMean), precision = T.CreateTruncating(kl.Weight / (kl.PriorStdDev * kl.PriorStdDev)), weight = T.CreateTruncating(kl.Weight);
-        var (vCentre, vPrecision, vWeight) = (new Vector<T>(centre), new Vector<T>(precision), new Vector<T>(weight));
         long i = 0;
         for (; i <= count - Vector<T>.Count; i += Vector<T>.Count)
         {
             Vector<T> g = Vector.Load(meanGradient + i), variance = TRule.Variance(Vector.Load(scale + i));
-            (TRule.Gradient(variance, g, Vector.Load(factor + i)) + (variance * vPrecision - vWeight)).Store(scaleGradient + i);
-            (g + (Vector.Load(mean + i) - vCentre) * vPrecision).Store(meanGradient + i);
+            divergence.Gradient(Vector.Load(mean + i), variance, out Vector<T> inMean, out Vector<T> inScale);
+            (TRule.Gradient(variance, g, Vector.Load(factor + i)) + inScale).Store(scaleGradient + i);
+            (g + inMean).Store(meanGradient + i);
         }
 
         for (; i < count; i++)
         {
             T g = meanGradient[i], variance = TRule.Variance(scale[i]);
-            scaleGradient[i] = TRule.Gradient(variance, g, factor[i]) + (variance * precision - weight);
-            meanGradient[i] = g + (mean[i] - centre) * precision;
+            divergence.Gradient(mean[i], variance, out T inMean, out T inScale);
+            scaleGradient[i] = TRule.Gradient(variance, g, factor[i]) + inScale;
+            meanGradient[i] = g + inMean;
         }
-    }
-
-    /// <summary>deviation = sigma eps (eps is what it holds), weight = mu + deviation, and the sums.</summary>
-    internal static Sums Sample<T>(T* mean, T* rho, T* deviation, T* weight, long count, double priorMean)
-        where T : unmanaged, IBinaryFloatingPointIeee754<T>
-    {
-        var sums = default(Sums);
-        T centre = T.CreateTruncating(priorMean);
-        var vCentre = new Vector<T>(centre);
-        for (long start = 0; start < count; start += Block)
-        {
-            long i = start, end = Math.Min(count, start + Block);
-            Vector<T> rhos = Vector<T>.Zero, squares = Vector<T>.Zero;
-            for (; i <= end - Vector<T>.Count; i += Vector<T>.Count)
-            {
-                Vector<T> r = Vector.Load(rho + i), m = Vector.Load(mean + i), distance = m - vCentre, sigma = Exp(r), v = sigma * sigma;
-                Vector<T> d = sigma * Vector.Load(deviation + i);
-                d.Store(deviation + i);
-                (m + d).Store(weight + i);
-                rhos += r;
-                squares += v + distance * distance;
-            }
-
-            sums.Rho += double.CreateTruncating(Vector.Sum(rhos));
-            sums.Squares += double.CreateTruncating(Vector.Sum(squares));
-            for (; i < end; i++)
-            {
-                T sigma = T.Exp(rho[i]), distance = mean[i] - centre;
-                deviation[i] *= sigma;
-                weight[i] = mean[i] + deviation[i];
-                sums.Rho += double.CreateTruncating(rho[i]);
-                sums.Squares += double.CreateTruncating(sigma * sigma + distance * distance);
-            }
-        }
-
-        return sums;
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static Vector<T> Exp<T>(Vector<T> x)
-        => typeof(T) == typeof(float) ? Vector.Exp(x.As<T, float>()).As<float, T>() : Vector.Exp(x.As<T, double>()).As<double, T>();
+    private static void Add<T>(Vector<T> value, ref Vector<double> low, ref Vector<double> high)
+        where T : unmanaged, IBinaryFloatingPointIeee754<T>
+    {
+        (Vector<double> first, Vector<double> second) = InDouble.Widen(value);
+        low += first;
+        high += second;
+    }
 
     private interface IRule<T>
         where T : unmanaged, IBinaryFloatingPointIeee754<T>
@@ -168,7 +136,7 @@ internal static unsafe class MeanFieldKernels
     private readonly struct SampleRule<T> : IRule<T>
         where T : unmanaged, IBinaryFloatingPointIeee754<T>
     {
-        public static Vector<T> Variance(Vector<T> scale) => Exp(scale + scale);
+        public static Vector<T> Variance(Vector<T> scale) => VectorExp.Exp(scale + scale);
 
         public static T Variance(T scale) => T.Exp(scale + scale);
 

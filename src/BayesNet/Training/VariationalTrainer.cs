@@ -27,6 +27,7 @@ public sealed class VariationalTrainer : IDisposable
     private readonly long _trainingSetSize;
     private readonly TrainerOptions _options;
     private readonly optim.Optimizer _optimizer;
+    private readonly KlTerm _klTerm;
     private readonly Generator? _order;
     private readonly Device _device;
     private readonly bool _mayCompile;
@@ -52,6 +53,7 @@ public sealed class VariationalTrainer : IDisposable
         if (!model.BayesianModules().Any())
             throw BayesianModuleExtensions.NoBayesianLayer(model);
         _model = model;
+        _klTerm = new KlTerm(model);
         Likelihood = likelihood;
         _trainingSetSize = trainingSetSize;
         _options = options ?? new TrainerOptions();
@@ -159,7 +161,8 @@ public sealed class VariationalTrainer : IDisposable
     /// <remarks>A compiled step leaves nothing in the parameters' <c>grad</c> where the optimizer is a <see cref="FusedAdam"/> and Samples is 1.</remarks>
     public StepResult Step(Tensor inputs, Tensor targets, double klWeight = 1)
     {
-        if (_options.Samples == 1 && _optimizer is FusedAdam fused && TryCompiled(inputs, targets, klWeight, fused) is { } compiled)
+        if (_options.Samples == 1 && _optimizer is IFusedAdam { MaxGradientNorm: null, Fused: var adam }
+            && (_compiled?.CanUpdate(adam) ?? false) && TryCompiled(inputs, targets, klWeight, adam) is { } compiled)
         {
             Steps++;
             return compiled;
@@ -234,10 +237,7 @@ public sealed class VariationalTrainer : IDisposable
             (_options.Samples == 1 ? loss : loss.Times(1.0 / _options.Samples)).backward();
         }
 
-        Tensor divergence = _model.KlDivergence();
-        double kl = Finite(divergence, "KL divergence", x, y);
-        if (klWeight != 0)
-            divergence.Times(klWeight / _trainingSetSize).backward();
+double kl = Finite(_klTerm.Accumulate(klWeight / _trainingSetSize), "KL divergence", x, y);
         return Result(negativeLogLikelihood, kl, klWeight);
     }
 
@@ -245,7 +245,7 @@ public sealed class VariationalTrainer : IDisposable
     /// A step in a compiled pass: with an optimizer that consumes the gradients, or leaving them in <c>grad</c>. Null, with nothing done,
     /// where the autograd path has to take it.
     /// </summary>
-    private StepResult? TryCompiled(Tensor inputs, Tensor targets, double klWeight, FusedAdam? optimizer)
+    private StepResult? TryCompiled(Tensor inputs, Tensor targets, double klWeight, AdamParameters? optimizer)
     {
         if (!_mayCompile || inputs is null || targets is null || !double.IsFinite(klWeight) || (_compiled is null && !Compile()))
             return null;
@@ -254,9 +254,11 @@ public sealed class VariationalTrainer : IDisposable
         {
             if (_compiled!.Forward(inputs, targets, 1.0 / _options.Samples, add: s > 0) is not { } losses)
             {
-                // What was compiled may have changed; the next step looks again.
+                // The next step looks again.
                 _compiled.Dispose();
                 _compiled = null;
+                WhyNotCompiled = "The last minibatch or the model was not what had been compiled: another estimator, a frozen parameter, a hook, "
+                    + "or tensors of another shape, type or place.";
                 return null;
             }
 

@@ -1,4 +1,5 @@
 using System.Numerics;
+using BayesNet.Kernels;
 using TorchSharp.Modules;
 using static TorchSharp.torch;
 
@@ -43,13 +44,6 @@ internal static class Activation
             where TActivation : struct, IActivation<T>;
     }
 
-    private static Vector<T> Exp<T>(Vector<T> x)
-    {
-        if (typeof(T) == typeof(float))
-            return Vector.Exp(x.As<T, float>()).As<float, T>();
-        return Vector.Exp(x.As<T, double>()).As<double, T>();
-    }
-
     private static Vector<T> Log1P<T>(Vector<T> x)
         where T : unmanaged, IBinaryFloatingPointIeee754<T>
     {
@@ -61,7 +55,7 @@ internal static class Activation
 
     private static Vector<T> Sigmoid<T>(Vector<T> x)
         where T : unmanaged, IBinaryFloatingPointIeee754<T>
-        => Vector<T>.One / (Vector<T>.One + Exp(-x));
+        => Vector<T>.One / (Vector<T>.One + VectorExp.Exp(-x));
 
     private readonly struct Identity<T> : IActivation<T>
         where T : unmanaged, IBinaryFloatingPointIeee754<T>
@@ -100,7 +94,7 @@ internal static class Activation
         public (Vector<T> Value, Vector<T> Derivative) Apply(Vector<T> x)
         {
             // exp(x) - 1 for small x as 2 sinh(x/2) exp(x/2) would need more than this: tanh(x/2) (exp(x) + 1), exact to rounding near 0.
-            Vector<T> positive = Vector.GreaterThan(x, Vector<T>.Zero), below = Vector.Min(x, Vector<T>.Zero), exp = Exp(below);
+            Vector<T> positive = Vector.GreaterThan(x, Vector<T>.Zero), below = Vector.Min(x, Vector<T>.Zero), exp = VectorExp.Exp(below);
             Vector<T> scaled = new Vector<T>(_alpha) * ExpM1(below, exp);
             return (Vector.ConditionalSelect(positive, x, scaled), Vector.ConditionalSelect(positive, Vector<T>.One, new Vector<T>(_alpha) * exp));
         }
@@ -144,7 +138,7 @@ internal static class Activation
         public (Vector<T> Value, Vector<T> Derivative) Apply(Vector<T> x)
         {
             Vector<T> scaled = x * new Vector<T>(_beta), linear = Vector.GreaterThan(scaled, new Vector<T>(_threshold));
-            Vector<T> value = (Vector.Max(scaled, Vector<T>.Zero) + Log1P(Exp(-Vector.Abs(scaled)))) / new Vector<T>(_beta);
+            Vector<T> value = (Vector.Max(scaled, Vector<T>.Zero) + Log1P(VectorExp.Exp(-Vector.Abs(scaled)))) / new Vector<T>(_beta);
             return (Vector.ConditionalSelect(linear, x, value), Vector.ConditionalSelect(linear, Vector<T>.One, Sigmoid(scaled)));
         }
     }
@@ -165,7 +159,7 @@ internal static class Activation
         where T : unmanaged, IBinaryFloatingPointIeee754<T>
     {
         Vector<T> two = Vector<T>.One + Vector<T>.One, argument = -two * Vector.Abs(x);
-        Vector<T> expM1 = ExpM1(argument, Exp(argument));
+        Vector<T> expM1 = ExpM1(argument, VectorExp.Exp(argument));
         Vector<T> magnitude = -expM1 / (expM1 + two);
         return Vector.ConditionalSelect(Vector.LessThan(x, Vector<T>.Zero), -magnitude, magnitude);
     }

@@ -91,11 +91,14 @@ internal abstract class CompiledStep : IDisposable
     /// <param name="add">Whether gradients are added to those of the samples before.</param>
     public abstract Losses? Forward(Tensor inputs, Tensor targets, double gradientScale, bool add);
 
+    /// <summary>Whether <see cref="Backward"/> can hand its gradients to an optimizer.</summary>
+    public abstract bool CanUpdate(AdamParameters optimizer);
+
     /// <summary>The backward pass of the sample that <see cref="Forward"/> has just run.</summary>
     /// <param name="klFactor">The factor of the KL term's gradient: its weight over N, or zero.</param>
     /// <param name="add">Whether gradients are added to those of the samples before.</param>
     /// <param name="optimizer">What consumes the gradients; null to store them in <c>grad</c>.</param>
-    public abstract void Backward(double klFactor, bool add, FusedAdam? optimizer);
+    public abstract void Backward(double klFactor, bool add, AdamParameters? optimizer);
 
     /// <inheritdoc/>
     public abstract void Dispose();
@@ -108,6 +111,7 @@ internal sealed unsafe class CompiledStep<T> : CompiledStep
     private static readonly T Floor = FloatRange.LeastNormal<T>();
 
     private readonly Layer<T>[] _layers;
+    private readonly TrainedParameter<T>[] _parameters;
     private readonly Pass[] _passes;
     private readonly ICollection[] _hooks;
     private readonly nn.Module<Tensor, Tensor> _model;
@@ -116,7 +120,7 @@ internal sealed unsafe class CompiledStep<T> : CompiledStep
     private readonly Likelihood _likelihood;
     private readonly Parameter[] _likelihoodParameters;
     private readonly NativeBuffer<T> _inputSquares = new(), _gradient = new(), _varianceGradient = new(), _scratch = new();
-    private readonly NativeBuffer<MeanFieldKernels.Sums> _sums = new();
+    private readonly NativeBuffer<double> _divergences = new();
 
     private T* _input;
     private int _batch;
@@ -131,6 +135,7 @@ internal sealed unsafe class CompiledStep<T> : CompiledStep
         _flatten = flatten;
         _likelihood = likelihood;
         _layers = [.. layers.Select(layer => new Layer<T>(layer.Module))];
+        _parameters = [.. _layers.SelectMany(layer => layer.Parameters)];
         _passes = [.. layers.Select(layer => Activation.Visit(layer.Activation, new PassFactory()))];
         _hooks = [.. hooked.SelectMany(Hooks)];
         _likelihoodParameters = [.. likelihood.parameters().Where(parameter => parameter.requires_grad)];
@@ -164,18 +169,12 @@ internal sealed unsafe class CompiledStep<T> : CompiledStep
         {
             Layer<T> layer = _layers[i];
             layer.DrawNoise(_batch);
-            if (layer.BiasPrior is { } prior)
-                divergence += layer.PrepareBias().Divergence(layer.Outputs, prior.ScalarStdDev);
+            divergence += layer.PrepareBias();
             var blocks = Blocks.Of(layer.Outputs, layer.Inputs);
-            MeanFieldKernels.Sums* sums = _sums.Reserve(blocks.Count);
-            _passes[i].Forward(layer, blocks, _batch, input, squares, sums);
-            if (layer.WeightPrior is { } weightPrior)
-            {
-                var total = default(MeanFieldKernels.Sums);
-                for (int block = 0; block < blocks.Count; block++)
-                    total += sums[block];
-                divergence += total.Divergence((double)layer.Outputs * layer.Inputs, weightPrior.ScalarStdDev);
-            }
+            double* parts = _divergences.Reserve(blocks.Count);
+            _passes[i].Forward(layer, blocks, _batch, input, squares, parts);
+            for (int block = 0; block < blocks.Count; block++)
+                divergence += parts[block];
 
             input = layer.Activations;
             squares = layer.Squares;
@@ -199,18 +198,20 @@ internal sealed unsafe class CompiledStep<T> : CompiledStep
     }
 
     /// <inheritdoc/>
-    public override void Backward(double klFactor, bool add, FusedAdam? optimizer)
+    public override bool CanUpdate(AdamParameters optimizer)
+        => Array.TrueForAll(_parameters, parameter => parameter.IsIn(optimizer))
+            && Array.TrueForAll(_likelihoodParameters, parameter => optimizer.Find(parameter) is { GreatestMoment: null });
+
+    /// <inheritdoc/>
+    public override void Backward(double klFactor, bool add, AdamParameters? optimizer)
     {
         using var _ = no_grad();
-        foreach (Layer<T> layer in _layers)
+        foreach (TrainedParameter<T> parameter in _parameters)
         {
-            foreach (TrainedParameter<T> parameter in layer.Parameters)
-            {
-                if (optimizer is not null)
-                    parameter.BeginUpdate(optimizer);
-                else
-                    parameter.BeginGradient();
-            }
+            if (optimizer is not null)
+                parameter.BeginUpdate(optimizer);
+            else
+                parameter.BeginGradient();
         }
 
         Layer<T> last = _layers[^1];
@@ -225,11 +226,8 @@ internal sealed unsafe class CompiledStep<T> : CompiledStep
             WeightGradient(layer, i == 0 ? _input : _layers[i - 1].Activations, i == 0 ? _inputSquares.Pointer : _layers[i - 1].Squares, klFactor, add);
         }
 
-        foreach (Layer<T> layer in _layers)
-        {
-            foreach (TrainedParameter<T> parameter in layer.Parameters)
-                parameter.End();
-        }
+        foreach (TrainedParameter<T> parameter in _parameters)
+            parameter.End();
 
         TakeLikelihood(add, optimizer);
         GC.KeepAlive(_inputs);
@@ -243,10 +241,10 @@ internal sealed unsafe class CompiledStep<T> : CompiledStep
             layer.Dispose();
         foreach (NativeBuffer<T> buffer in new[] { _inputSquares, _gradient, _varianceGradient, _scratch })
             buffer.Dispose();
-        _sums.Dispose();
+        _divergences.Dispose();
     }
 
-    private void TakeLikelihood(bool add, FusedAdam? optimizer)
+    private void TakeLikelihood(bool add, AdamParameters? optimizer)
     {
         foreach (Parameter own in _likelihoodParameters)
         {
@@ -350,17 +348,17 @@ internal sealed unsafe class CompiledStep<T> : CompiledStep
     /// <summary>A layer's forward pass with its activation compiled in.</summary>
     private abstract class Pass
     {
-        public abstract void Forward(Layer<T> layer, Blocks blocks, int batch, T* input, T* squares, MeanFieldKernels.Sums* sums);
+        public abstract void Forward(Layer<T> layer, Blocks blocks, int batch, T* input, T* squares, double* divergences);
     }
 
     private sealed class Pass<TActivation>(TActivation activation) : Pass
         where TActivation : struct, IActivation<T>
     {
-        public override void Forward(Layer<T> layer, Blocks blocks, int batch, T* input, T* squares, MeanFieldKernels.Sums* sums)
+        public override void Forward(Layer<T> layer, Blocks blocks, int batch, T* input, T* squares, double* divergences)
         {
             var task = new ForwardTask<T, TActivation>
             {
-                Layer = layer, Activation = activation, Blocks = blocks, Batch = batch, Input = input, InputSquares = squares, Sums = sums, Floor = Floor,
+                Layer = layer, Activation = activation, Blocks = blocks, Batch = batch, Input = input, InputSquares = squares, Divergences = divergences, Floor = Floor,
             };
             TorchThreads.For(blocks.Count, blocks.Grain(layer.Inputs, batch), ref task);
         }

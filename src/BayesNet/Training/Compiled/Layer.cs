@@ -82,8 +82,7 @@ internal sealed unsafe class Layer<T> : IDisposable
 
     public NoiseSource Noise => _bayesian!.Noise;
 
-    public IEnumerable<TrainedParameter<T>> Parameters
-        => new[] { Mean, Scale, BiasMean, BiasScale }.Where(parameter => parameter is not null).Select(parameter => parameter!);
+    public IEnumerable<TrainedParameter<T>> Parameters => new[] { Mean, Scale, BiasMean, BiasScale }.OfType<TrainedParameter<T>>();
 
     /// <summary>(batch, out): zeta, then the activations.</summary>
     public T* Activations => _activations.Pointer;
@@ -166,22 +165,24 @@ internal sealed unsafe class Layer<T> : IDisposable
         }
     }
 
-    /// <summary>Samples, or makes variances of, the rows of the weight, and returns the sums of their KL term.</summary>
-    public MeanFieldKernels.Sums Prepare(long start, long count) => Kind switch
-    {
-        NoiseKind.Local => MeanFieldKernels.Variance(Mean.Pointer + start, Scale!.Pointer + start, Spread + start, count, WeightPrior!.ScalarMean),
-        NoiseKind.Shared => MeanFieldKernels.Sample(
-            Mean.Pointer + start, Scale!.Pointer + start, Spread + start, _sample.Pointer + start, count, WeightPrior!.ScalarMean),
-        _ => default,
-    };
+    /// <summary>Samples rows of the weight, or makes their variances, and returns their KL divergence.</summary>
+    public double Prepare(long start, long count)
+        => Prepare(Mean, Scale, WeightPrior, Spread, _sample.Pointer, start, count);
 
     /// <summary>The same for the whole bias.</summary>
-    public MeanFieldKernels.Sums PrepareBias() => (BiasScale, Kind) switch
+    public double PrepareBias()
+        => BiasMean is null ? 0 : Prepare(BiasMean, BiasScale, BiasPrior, BiasSpread, _bias.Pointer + Outputs, 0, Outputs);
+
+    private double Prepare(TrainedParameter<T> mean, TrainedParameter<T>? scale, GaussianPrior? prior, T* spread, T* sample, long start, long count)
     {
-        (null, _) => default,
-        (_, NoiseKind.Local) => MeanFieldKernels.Variance(BiasMean!.Pointer, BiasScale.Pointer, BiasSpread, Outputs, BiasPrior!.ScalarMean),
-        _ => MeanFieldKernels.Sample(BiasMean!.Pointer, BiasScale.Pointer, BiasSpread, Bias, Outputs, BiasPrior!.ScalarMean),
-    };
+        if (scale is null)
+            return 0;
+        var divergence = new GaussianKlKernel.Entry<T>(prior!.ScalarMean, prior.ScalarStdDev, weight: 0);
+        double varying = Kind == NoiseKind.Local
+            ? MeanFieldKernels.Variance(mean.Pointer + start, scale.Pointer + start, spread + start, count, divergence)
+            : MeanFieldKernels.Sample(mean.Pointer + start, scale.Pointer + start, spread + start, sample + start, count, divergence);
+        return varying + count * divergence.Constant;
+    }
 
     public void Dispose()
     {

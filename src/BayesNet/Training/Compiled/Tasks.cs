@@ -1,33 +1,46 @@
 using System.Numerics;
 using BayesNet.Kernels;
-using static BayesNet.Kernels.MeanFieldKernels;
+using BayesNet.Priors;
 
 namespace BayesNet.Training.Compiled;
 
-/// <summary>How a layer's matrix products are cut into tasks, each small enough that what a product leaves is still in the cache when the pass behind it reads it.</summary>
-internal readonly record struct Blocks(int Extent, int Size)
+/// <summary>
+/// How a layer's matrix products are cut into tasks: small enough that what a product leaves is still in the cache when the pass behind it
+/// reads it, of nearly equal size, and as many as two or four threads can share evenly.
+/// </summary>
+/// <param name="Extent">The rows or columns that are cut.</param>
+/// <param name="Count">The number of blocks.</param>
+internal readonly record struct Blocks(int Extent, int Count)
 {
-    // Half a megabyte of float32 for each of two gradients: what a core's second-level cache holds.
     private const int EntriesPerBlock = 1 << 16;
     private const int LeastSize = 32;
+
+    // Blocks begin at whole vectors.
+    private const int Alignment = 16;
 
     // Multiplications below which a second thread costs more than it does.
     private const long MultiplicationsPerThread = 1 << 19;
 
-    public int Count => (Extent + Size - 1) / Size;
+    /// <summary>What no block has more rows or columns than.</summary>
+    public int Size => (Extent + Count - 1) / Count + Alignment;
 
     /// <summary>Blocks of <paramref name="extent"/> rows or columns, each with <paramref name="other"/> entries.</summary>
     public static Blocks Of(int extent, int other)
-        => new(extent, Math.Min(extent, Math.Max(LeastSize, EntriesPerBlock / other / 16 * 16)));
+    {
+        int size = Math.Max(LeastSize, EntriesPerBlock / other), count = (extent + size - 1) / size;
+        return new Blocks(extent, count <= 2 ? count : Math.Min((count + 3) / 4 * 4, (extent + LeastSize - 1) / LeastSize));
+    }
 
     /// <summary>The grain of a parallel loop over the blocks, for a product with <paramref name="inner"/> as its inner extent.</summary>
     public long Grain(int other, int inner) => Math.Max(1, MultiplicationsPerThread / Math.Max(1, (long)Size * other * inner));
 
     public (int First, int Size) At(long index)
     {
-        int first = checked((int)(index * Size));
-        return (first, Math.Min(Size, Extent - first));
+        int first = Boundary(index);
+        return (first, Boundary(index + 1) - first);
     }
+
+    private int Boundary(long index) => index == Count ? Extent : (int)(index * Extent / Count) / Alignment * Alignment;
 }
 
 /// <summary>A layer's forward pass, a block of output channels at a time.</summary>
@@ -40,7 +53,7 @@ internal unsafe struct ForwardTask<T, TActivation> : IRangeBody
     public required Blocks Blocks;
     public required int Batch;
     public required T* Input, InputSquares;
-    public required Sums* Sums;
+    public required double* Divergences;
     public required T Floor;
 
     public readonly void Run(long begin, long end)
@@ -49,7 +62,7 @@ internal unsafe struct ForwardTask<T, TActivation> : IRangeBody
         {
             (int first, int size) = Blocks.At(block);
             long start = (long)first * Layer.Inputs;
-            Sums[block] = Layer.Prepare(start, (long)size * Layer.Inputs);
+            Divergences[block] = Layer.Prepare(start, (long)size * Layer.Inputs);
             var columns = new LayerKernels.Columns(Batch, Layer.Outputs, first, size);
             MatrixProduct.Multiply(
                 false, true, Batch, size, Layer.Inputs, 1, Input, Layer.Inputs, Layer.Weight + start, Layer.Inputs, 0, Layer.Slopes + first, Layer.Outputs);
@@ -130,28 +143,27 @@ internal unsafe struct WeightGradientTask<T> : IRangeBody
                     true, false, size, Layer.Inputs, Batch, 1, Layer.Factors + first, Layer.Outputs, InputSquares, Layer.Inputs, 0, scaleGradient, Layer.Inputs);
             }
 
-            Take(Layer.Mean, Layer.Scale, Layer.Spread + start, Term(Layer.WeightPrior), start, count, meanGradient, scaleGradient);
+            Take(Layer.Mean, Layer.Scale, Layer.Spread + start, Layer.WeightPrior, start, count, meanGradient, scaleGradient);
             if (Layer.BiasMean is null)
                 continue;
             var columns = new LayerKernels.Columns(Batch, Layer.Outputs, first, size);
             LayerKernels.SumRows(columns, Layer.Slopes, Layer.BiasGradient);
             if (Layer.Kind == NoiseKind.Local)
                 LayerKernels.SumRows(columns, Layer.Factors, Layer.BiasScaleGradient);
-            Take(Layer.BiasMean, Layer.BiasScale, Layer.BiasSpread + first, Term(Layer.BiasPrior), first, size, Layer.BiasGradient + first, Layer.BiasScaleGradient + first);
+            Take(Layer.BiasMean, Layer.BiasScale, Layer.BiasSpread + first, Layer.BiasPrior, first, size, Layer.BiasGradient + first, Layer.BiasScaleGradient + first);
         }
     }
 
-    private readonly KlTerm Term(Priors.GaussianPrior? prior) => prior is null ? default : new KlTerm(KlWeight, prior.ScalarMean, prior.ScalarStdDev);
-
     private readonly void Take(
-        TrainedParameter<T> mean, TrainedParameter<T>? scale, T* spread, KlTerm kl, long start, int count, T* meanGradient, T* scaleGradient)
+        TrainedParameter<T> mean, TrainedParameter<T>? scale, T* spread, GaussianPrior? prior, long start, int count, T* meanGradient, T* scaleGradient)
     {
         if (scale is not null)
         {
+            var divergence = new GaussianKlKernel.Entry<T>(prior!.ScalarMean, prior.ScalarStdDev, KlWeight);
             if (Layer.Kind == NoiseKind.Local)
-                ChainVariance(mean.Pointer + start, spread, meanGradient, scaleGradient, count, kl);
+                MeanFieldKernels.ChainVariance(mean.Pointer + start, spread, meanGradient, scaleGradient, count, divergence);
             else
-                ChainSample(mean.Pointer + start, scale.Pointer + start, spread, meanGradient, scaleGradient, count, kl);
+                MeanFieldKernels.ChainSample(mean.Pointer + start, scale.Pointer + start, spread, meanGradient, scaleGradient, count, divergence);
             scale.Take(start, count, scaleGradient, Add);
         }
 

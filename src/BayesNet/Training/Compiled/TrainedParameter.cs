@@ -11,7 +11,7 @@ internal sealed unsafe class TrainedParameter<T>(Func<Parameter> find)
     where T : unmanaged, IBinaryFloatingPointIeee754<T>
 {
     private Parameter? _parameter;
-    private FusedAdam? _optimizer;
+    private AdamParameter? _state;
     private AdamKernel.Constants _constants;
     private T* _first, _second, _gradient;
 
@@ -35,19 +35,22 @@ internal sealed unsafe class TrainedParameter<T>(Func<Parameter> find)
         return parameter.requires_grad;
     }
 
+    /// <summary>Whether an optimizer can consume the gradient block by block.</summary>
+    public bool IsIn(AdamParameters optimizer) => optimizer.Find(find()) is { GreatestMoment: null };
+
     /// <summary>The gradient will be consumed by the optimizer at once, block by block, in place of being stored.</summary>
-    public void BeginUpdate(FusedAdam optimizer)
+    public void BeginUpdate(AdamParameters optimizer)
     {
-        _optimizer = optimizer;
-        _constants = optimizer.Advance(_parameter!, out Tensor first, out Tensor second);
-        _first = TensorMemory.Pointer<T>(first);
-        _second = TensorMemory.Pointer<T>(second);
+        _state = optimizer.Find(_parameter!)!;
+        _constants = _state.Advance();
+        _first = TensorMemory.Pointer<T>(_state.FirstMoment);
+        _second = TensorMemory.Pointer<T>(_state.SecondMoment);
     }
 
     /// <summary>The gradient will be stored in the parameter's <c>grad</c>.</summary>
     public void BeginGradient()
     {
-        _optimizer = null;
+        _state = null;
         Tensor? gradient = _parameter!.grad;
         if (gradient is null || !TensorMemory.IsPlain<T>(gradient))
         {
@@ -68,11 +71,9 @@ internal sealed unsafe class TrainedParameter<T>(Func<Parameter> find)
     /// <param name="add">Whether a stored gradient is added to.</param>
     public void Take(long start, int count, T* gradient, bool add)
     {
-        if (_optimizer is not null)
+        if (_state is not null)
         {
-            AdamKernel.Step(
-                new Span<T>(Pointer + start, count), new ReadOnlySpan<T>(gradient, count), new Span<T>(_first + start, count), new Span<T>(_second + start, count),
-                _constants);
+            AdamKernel.Step(Pointer + start, gradient, _first + start, _second + start, count, _constants);
             return;
         }
 
@@ -93,7 +94,7 @@ internal sealed unsafe class TrainedParameter<T>(Func<Parameter> find)
     /// <summary>Tells autograd and the runtime that the step is over.</summary>
     public void End()
     {
-        _optimizer?.MarkChanged(_parameter!);
+        _state?.MarkChanged();
         GC.KeepAlive(_parameter);
     }
 }
