@@ -6,13 +6,17 @@ namespace BayesNet.Tests.Kernels;
 public class MatrixProductTests
 {
     [Theory]
-    [InlineData(false, false)]
-    [InlineData(false, true)]
-    [InlineData(true, false)]
-    [InlineData(true, true)]
-    public unsafe void AgreesWithTheSum(bool transposeA, bool transposeB)
+    [InlineData(false, false, true)]
+    [InlineData(false, true, true)]
+    [InlineData(true, false, true)]
+    [InlineData(true, true, true)]
+    [InlineData(false, false, false)]
+    [InlineData(false, true, false)]
+    [InlineData(true, false, false)]
+    [InlineData(true, true, false)]
+    public unsafe void AgreesWithTheSum(bool transposeA, bool transposeB, bool blas)
     {
-        Assert.SkipUnless(MatrixProduct.IsAvailable, "this libtorch exports no BLAS");
+        using var way = new Way(blas);
         const int m = 5, n = 7, k = 3, spare = 2;
         var random = new Random(1);
         int strideA = (transposeA ? m : k) + spare, strideB = (transposeB ? k : n) + spare, strideC = n + spare;
@@ -43,12 +47,29 @@ public class MatrixProductTests
         double[] Draw(int count) => [.. Enumerable.Range(0, count).Select(_ => random.NextDouble() - 0.5)];
     }
 
-    [Fact]
-    public unsafe void BetaZeroNeverReadsTheResult()
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public unsafe void BetaZeroNeverReadsTheResult(bool blas)
     {
-        Assert.SkipUnless(MatrixProduct.IsAvailable, "this libtorch exports no BLAS");
+        using var way = new Way(blas);
         float a = 2, b = 3, c = float.NaN;
         MatrixProduct.Multiply(false, false, 1, 1, 1, 1, &a, 1, &b, 1, 0, &c, 1);
         Assert.Equal(6, c);
+    }
+
+    /// <summary>Products by the BLAS or by the operator, while it lives.</summary>
+    private sealed class Way : IDisposable
+    {
+        private readonly bool _before = MatrixProduct.UsesBlas;
+
+        public Way(bool blas)
+        {
+            Assert.SkipUnless(!blas || _before, "this libtorch exports no BLAS");
+            Assert.SkipUnless(blas || MatrixProduct.HasOperator, "this libtorch has no operator on raw memory");
+            MatrixProduct.UsesBlas = blas;
+        }
+
+        public void Dispose() => MatrixProduct.UsesBlas = _before;
     }
 }
