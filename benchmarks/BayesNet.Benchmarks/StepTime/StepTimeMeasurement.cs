@@ -9,7 +9,7 @@ internal sealed class StepTimeMeasurement(StepTimeShape shape, Place place, int 
 {
     private const double Megabyte = 1 << 20;
 
-    // Seconds and counts: (full, short).
+    // Seconds and rounds.
     private readonly double _budget = settings.Short ? 0.3 : 2, _warmUp = settings.Short ? 0.2 : 1, _block = settings.Short ? 0.01 : 0.05;
     private readonly int _leastRounds = settings.Short ? 3 : 7;
 
@@ -34,15 +34,20 @@ internal sealed class StepTimeMeasurement(StepTimeShape shape, Place place, int 
                 contestant.Dispose();
         }
 
+        var peaks = new (long Growth, long Process)?[entries.Count];
+        if (place.DeviceName == "cpu")
+        {
+            var degree = new ParallelOptions { MaxDegreeOfParallelism = Environment.ProcessorCount };
+            Parallel.For(0, entries.Count, degree, i =>
+                peaks[i] = PeakMemory.Of(shape, place, entries[i].Estimator, entries[i].Optimizer, threads, settings.KeepMemory));
+        }
+
         var rows = new List<StepTimeRow>();
         for (int i = 0; i < entries.Count; i++)
         {
             (string estimator, string optimizer, _) = entries[i];
             double[] sorted = [.. seconds[i].Order()];
             int reference = entries.FindIndex(entry => entry.Estimator == Names.Deterministic && entry.Optimizer == optimizer);
-            (long Growth, long Process)? peak = place.DeviceName == "cpu"
-                ? PeakMemory.Of(shape, place, estimator, optimizer, threads, settings.KeepMemory)
-                : null;
             rows.Add(new StepTimeRow
             {
                 Shape = shape.Name,
@@ -55,8 +60,8 @@ internal sealed class StepTimeMeasurement(StepTimeShape shape, Place place, int 
                 Optimizer = optimizer,
                 MedianMs = 1000 * Measure.Median(sorted),
                 Ratio = Measure.Median(sorted) / Measure.Median(seconds[reference]),
-                PeakMb = peak?.Growth / Megabyte,
-                ProcessPeakMb = peak?.Process / Megabyte,
+                PeakMb = peaks[i]?.Growth / Megabyte,
+                ProcessPeakMb = peaks[i]?.Process / Megabyte,
                 LowerQuartileMs = 1000 * sorted[sorted.Length / 4],
                 UpperQuartileMs = 1000 * sorted[3 * sorted.Length / 4],
                 TimedSteps = sorted.Length,
@@ -79,7 +84,8 @@ internal sealed class StepTimeMeasurement(StepTimeShape shape, Place place, int 
     private List<(string Estimator, string Optimizer, Contestant Contestant)> Entries(List<StepTimeGap> gaps)
     {
         var entries = new List<(string, string, Contestant)>();
-        foreach (string estimator in Names.Estimators)
+        string[] asked = settings.Estimators.Split(',');
+        foreach (string estimator in Names.Estimators.Where(name => name == Names.Deterministic || asked.Contains(name)))
         {
             foreach (string optimizer in Names.Optimizers)
             {
@@ -102,11 +108,11 @@ internal sealed class StepTimeMeasurement(StepTimeShape shape, Place place, int 
             cuda.synchronize();
         };
 
-    // Until the runtime has compiled what it will run: fifty calls, or a while.
+    // For long enough that the runtime has compiled what it will run once more, optimised.
     private void WarmUp(Action action)
     {
         var clock = Stopwatch.StartNew();
-        for (int call = 0; call < 2 || (call < 50 && clock.Elapsed.TotalSeconds < _warmUp); call++)
+        for (int call = 0; call < 2 || clock.Elapsed.TotalSeconds < _warmUp; call++)
             action();
     }
 }

@@ -15,6 +15,11 @@ internal sealed class StepTimeReport : Report
     };
 
     private static readonly Option<string> Threads = new("--threads") { Description = "Numbers of libtorch's threads, joined by commas. Default: 1 and all cores; short: all cores." };
+    private static readonly Option<string> Estimators = new("--estimators")
+    {
+        Description = $"Rows beside the deterministic ones, joined by commas: of {string.Join(", ", Names.Estimators.Skip(1))}. Default: all.",
+    };
+
     private static readonly Option<string> OnDevice = new("--device") { Description = "cpu or cuda.", DefaultValueFactory = _ => "cpu" };
     private static readonly Option<string> Dtype = new("--dtype") { Description = "float32 or float64.", DefaultValueFactory = _ => "float32" };
     private static readonly Option<bool> KeepMemory = new("--keep-memory") { Description = "Call MemoryAllocation.KeepFreedMemory() first, in all processes." };
@@ -24,6 +29,7 @@ internal sealed class StepTimeReport : Report
     {
         Shapes.Validators.Add(result => Check(result, () => Parse(result.GetValueOrDefault<string>(), StepTimeShape.Parse)));
         Threads.Validators.Add(result => Check(result, () => Parse(result.GetValueOrDefault<string>(), ThreadCount)));
+        Estimators.Validators.Add(result => Check(result, () => Parse(result.GetValueOrDefault<string>(), EstimatorName)));
         OnDevice.AcceptOnlyFromAmong("cpu", "cuda");
         Dtype.AcceptOnlyFromAmong("float32", "float64");
     }
@@ -34,7 +40,7 @@ internal sealed class StepTimeReport : Report
 
     public override string Description => "Time and memory of a training step under each estimator and optimizer, against a deterministic network and bare matrix products.";
 
-    protected override IReadOnlyList<Option> Options => [Shapes, Threads, OnDevice, Dtype, KeepMemory, Resume];
+    protected override IReadOnlyList<Option> Options => [Shapes, Threads, Estimators, OnDevice, Dtype, KeepMemory, Resume];
 
     protected override void Write(ReportDocument document, ReportOptions options)
     {
@@ -51,6 +57,7 @@ internal sealed class StepTimeReport : Report
             Cpu = ReportEnvironment.CpuModel(),
             Seed = options.Seed,
             Short = options.Short,
+            Estimators = string.Join(',', Parse(line.GetValue(Estimators), EstimatorName) ?? [.. Names.Estimators.Skip(1)]),
             KeepMemory = line.GetValue(KeepMemory) && MemoryAllocation.KeepFreedMemory(),
         };
         List<StepTimeRow> rows = line.GetValue(Resume)
@@ -86,6 +93,9 @@ internal sealed class StepTimeReport : Report
         => int.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out int value) && value > 0
             ? value
             : throw new FormatException($"'{text}' is no number of threads.");
+
+    private static string EstimatorName(string text)
+        => Names.Estimators.Skip(1).Contains(text) ? text : throw new FormatException($"'{text}' is none of {string.Join(", ", Names.Estimators.Skip(1))}.");
 
     private static T[]? Parse<T>(string? list, Func<string, T> parse)
         => list is null ? null : [.. list.Split(',', StringSplitOptions.TrimEntries | StringSplitOptions.RemoveEmptyEntries).Select(parse)];

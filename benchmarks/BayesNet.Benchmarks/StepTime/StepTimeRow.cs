@@ -38,6 +38,9 @@ internal sealed record StepTimeSettings
     public required string Cpu { get; init; }
     public required ulong Seed { get; init; }
     public required bool Short { get; init; }
+
+    /// <summary>What was measured beside the deterministic rows, joined by commas; all of it takes turns.</summary>
+    public required string Estimators { get; init; }
     public required bool KeepMemory { get; init; }
 }
 

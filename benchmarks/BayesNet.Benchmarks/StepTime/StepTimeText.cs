@@ -25,7 +25,7 @@ internal static class StepTimeText
         document.Section("Times");
         document.Paragraph(string.Create(
             CultureInfo.InvariantCulture,
-            $"Medians of single steps, in milliseconds. All rows of a shape and number of threads were measured in one process, taking turns; at its turn a row repeats its step for a while, the first repetition not timed. Ratio: to the deterministic network in the same phase with the same optimizer. forward-backward: gradients set to zero, forward pass, loss (for Bayesian rows with the KL divergence), backward pass; step: the same and the optimizer. Peak: how much a process's resident memory grows, at its peak, while network, optimizer and data are made and ten steps run, each row in a fresh process; {(settings.KeepMemory ? "memory kept (MemoryAllocation.KeepFreedMemory)" : "glibc's allocator as it is by default")}."));
+            $"Medians of single steps, in milliseconds. All rows of a shape and number of threads were measured in one process, taking turns; at its turn a row repeats its step for a while, the first repetition not timed. Ratio: to the deterministic network in the same phase with the same optimizer. forward-backward: gradients set to zero, forward pass, loss (for Bayesian rows with the KL divergence), backward pass; step: the same and the optimizer. Peak: how much a process's resident memory grows, at its peak, while network, optimizer and data are made and ten steps run, each row in a fresh process (below a few megabytes it says little); {(settings.KeepMemory ? "memory kept (MemoryAllocation.KeepFreedMemory)" : "glibc's allocator as it is by default")}."));
         document.Paragraph("deterministic: TorchSharp's layers. gemm-floor: the matrix products of a local step and nothing else. textbook: plain TorchSharp operations, softplus, KL with a logarithm, as tutorials have it. The others are BayesNet's trainer: compiled, or through autograd.");
         document.Figure("step-time", Plot(rows, shapes, most), string.Create(
             CultureInfo.InvariantCulture, $"Median time on {most} thread{(most == 1 ? "" : "s")}. Dashed: the deterministic network's, in the colour of the phase and optimizer."));
@@ -79,7 +79,7 @@ internal static class StepTimeText
             }
         }
 
-        figure[0].ShowLegend(Alignment.LowerRight);
+        figure[0].ShowLegend(Alignment.LowerLeft);
         return figure;
     }
 
