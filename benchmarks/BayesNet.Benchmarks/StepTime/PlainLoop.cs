@@ -28,7 +28,7 @@ internal sealed class PlainLoop : Contestant
     {
         using var scope = NewDisposeScope();
 
-        // The optimizer's zero_grad keeps the gradients' memory, which the module's gives away: slower by a fresh tensor a parameter.
+        // The optimizer's zero_grad keeps the gradients' memory, which the module's gives away.
         _optimizer.zero_grad();
         Tensor loss = _shape.Loss(_model.call(_inputs), _targets);
         if (_bayesian.Length > 0)

@@ -22,11 +22,15 @@ public static partial class MemoryAllocation
     /// first thing: blocks made before keep their old kind. Further calls set the bound anew.
     /// </para>
     /// <para>
-    /// What it costs: the process stays as large as it once was. Blocks are cut from one heap, so that a small block that lives long can hold
-    /// back a large one that was freed below it; a program whose tensors differ much in size may need more at its peak too.
-    /// <see cref="ReleaseFreedMemory"/> gives back what is free at the moment, between training and serving say. The calls that set this
-    /// (<c>mallopt</c> with M_MMAP_MAX and M_TRIM_THRESHOLD) also end glibc's own adjustment of its thresholds, and there is none that
-    /// starts it again: to undo it for good takes a new process.
+    /// What it gives: a textbook step of 784-1200-1200-10 took 84 ms in place of 113, and operations on matrices of 64 MB a third of their time
+    /// (two cores, glibc 2.36). A step that makes no large tensors, the trainer's compiled one, gains nothing.
+    /// </para>
+    /// <para>
+    /// What it costs: the process stays as large as it once was, and may peak higher, by two thirds in that second measurement. Blocks are cut
+    /// from one heap, so that a small block that lives long holds back a large one freed below it; it settles once there are holes enough.
+    /// <see cref="ReleaseFreedMemory"/> gives back what is free at the moment, between training and serving say. The settings (<c>mallopt</c>'s
+    /// M_MMAP_MAX and M_TRIM_THRESHOLD) also end glibc's own adjustment of its thresholds, and nothing starts that again: to undo it for good
+    /// takes a new process. M_MMAP_THRESHOLD alone, at its greatest, helps blocks up to 32 MB as much and larger ones not at all.
     /// </para>
     /// </remarks>
     /// <param name="mostBytes">
