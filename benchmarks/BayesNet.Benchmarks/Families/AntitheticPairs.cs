@@ -18,7 +18,7 @@ internal static class AntitheticPairs
 
     public static void Write(ReportDocument document, ReportOptions options)
     {
-        int repetitions = options.Quick ? 20_000 : 400_000;
+        int repetitions = options.Short ? 20_000 : 400_000;
         double[] ratios = [.. Enumerable.Range(0, 13).Select(i => Math.Pow(10, -1 + i / 6.0))];
         var rows = new List<Row>();
         using var noise = new NoiseSource(options.Seed);

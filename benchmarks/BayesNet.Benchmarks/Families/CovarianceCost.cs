@@ -2,6 +2,7 @@ using System.Globalization;
 using BayesNet.Benchmarks.Reporting;
 using BayesNet.Estimators;
 using BayesNet.Reparameterization;
+using BayesNet.Runtime;
 using ScottPlot;
 using static TorchSharp.torch;
 
@@ -23,8 +24,8 @@ internal static class CovarianceCost
 
     public static void Write(ReportDocument document, ReportOptions options)
     {
-        long[] sizes = options.Quick ? [256, 512, 1024, 2048] : [256, 512, 1024, 2048, 4096, 8192, 16384, 65536, 262144];
-        double budget = options.Quick ? 1 : 6;
+        long[] sizes = options.Short ? [256, 512, 1024, 2048] : [256, 512, 1024, 2048, 4096, 8192, 16384, 65536, 262144];
+        double budget = options.Short ? 1 : 6;
         var rows = new List<Row>();
         using var noise = new NoiseSource(options.Seed);
         foreach (long d in sizes)
@@ -41,7 +42,7 @@ internal static class CovarianceCost
         }
 
         Row[] fullRows = [.. rows.Where(row => row.FullSeconds is not null)];
-        bool kept = Measure.KeepMemory();
+        bool kept = MemoryAllocation.KeepFreedMemory();
         foreach (Row row in kept ? fullRows : [])
         {
             using var scope = NewDisposeScope();

@@ -22,7 +22,7 @@ internal static class HeavyTails
 
     public static void Write(ReportDocument document, ReportOptions options)
     {
-        int draws = options.Quick ? 1 << 17 : 1 << 20, seeds = options.Quick ? 3 : 10;
+        int draws = options.Short ? 1 << 17 : 1 << 20, seeds = options.Short ? 3 : 10;
         int[] points = [.. Enumerable.Range(0, 81).Select(i => (int)Math.Round(Math.Pow(10, 1 + i / 80.0 * (Math.Log10(draws) - 1)))).Distinct()];
         double[] x = [.. points.Select(point => Math.Log10(point))];
         var figure = new Figure(Indices.Length, 2, 250, 250);

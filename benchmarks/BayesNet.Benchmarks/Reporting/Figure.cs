@@ -47,6 +47,9 @@ internal sealed class Figure
         _panels[panel].Ticks = ticks;
     }
 
+    /// <summary>Puts names on a panel's vertical axis, in place of values: the first at 0, the next at 1.</summary>
+    public void Categories(int panel, IReadOnlyList<string> names) => _panels[panel].Categories = names;
+
     /// <summary>A curve through (x, y), which are logarithms.</summary>
     public static Scatter Line(
         Plot plot, double[] x, double[] y, Color color, float width = 1.5f, LinePattern? pattern = null, string legend = "", float marker = 0)
@@ -73,7 +76,7 @@ internal sealed class Figure
             plot.Axes.AutoScaleY();
             AxisLimits limits = plot.Axes.GetLimits();
             plot.Axes.Bottom.TickGenerator = Ticks(limits.Left, limits.Right, 7, _panels[i].Ticks);
-            plot.Axes.Left.TickGenerator = Ticks(limits.Bottom, limits.Top, 6, null);
+            plot.Axes.Left.TickGenerator = _panels[i].Categories is { } names ? Names(names) : Ticks(limits.Bottom, limits.Top, 6, null);
             plot.ScaleFactor = Scale;
             using SKBitmap panel = SKBitmap.Decode(plot.GetImageBytes(width, height));
             canvas.DrawBitmap(panel, i % _columns * width, i / _columns * height);
@@ -139,6 +142,14 @@ internal sealed class Figure
         return ticks;
     }
 
+    private static NumericManual Names(IReadOnlyList<string> names)
+    {
+        var ticks = new NumericManual();
+        for (int i = 0; i < names.Count; i++)
+            ticks.AddMajor(i, names[i]);
+        return ticks;
+    }
+
     private static string PowerOfTen(int exponent)
         => exponent is >= -2 and <= 2
             ? Math.Pow(10, exponent).ToString("G", CultureInfo.InvariantCulture)
@@ -149,5 +160,7 @@ internal sealed class Figure
         public Plot Plot { get; } = plot;
 
         public IReadOnlyList<double>? Ticks { get; set; }
+
+        public IReadOnlyList<string>? Categories { get; set; }
     }
 }

@@ -1,6 +1,6 @@
 using System.Diagnostics;
 using System.Globalization;
-using System.Runtime.InteropServices;
+using BayesNet.Runtime;
 
 namespace BayesNet.Benchmarks.Reporting;
 
@@ -22,19 +22,40 @@ internal static class Measure
                 action();
         }
 
+        return [.. InTurns(actions, budget, leastRounds, rounds, block: 0).Select(seconds => Median(seconds))];
+    }
+
+    /// <summary>Seconds of every timed run of several actions, which take turns.</summary>
+    /// <param name="actions">What is timed; warm.</param>
+    /// <param name="budget">Seconds after which no further round starts, <paramref name="leastRounds"/> aside.</param>
+    /// <param name="leastRounds">Least rounds.</param>
+    /// <param name="mostRounds">Most rounds.</param>
+    /// <param name="block">
+    /// For how many seconds an action is repeated at its turn; 0 for one run. The first of several is not timed: it finds the caches full of
+    /// another's data, and an action that runs again and again, as a training step does, finds its own.
+    /// </param>
+    public static IReadOnlyList<double>[] InTurns(IReadOnlyList<Action> actions, double budget, int leastRounds, int mostRounds, double block)
+    {
         var seconds = actions.Select(_ => new List<double>()).ToArray();
         var total = Stopwatch.StartNew();
-        for (int round = 0; round < rounds && (round < leastRounds || total.Elapsed.TotalSeconds < budget); round++)
+        for (int round = 0; round < mostRounds && (round < leastRounds || total.Elapsed.TotalSeconds < budget); round++)
         {
-            for (int i = 0; i < actions.Length; i++)
+            for (int i = 0; i < actions.Count; i++)
             {
-                long start = Stopwatch.GetTimestamp();
-                actions[i]();
-                seconds[i].Add(Stopwatch.GetElapsedTime(start).TotalSeconds);
+                long turn = Stopwatch.GetTimestamp();
+                if (block > 0)
+                    actions[i]();
+                do
+                {
+                    long start = Stopwatch.GetTimestamp();
+                    actions[i]();
+                    seconds[i].Add(Stopwatch.GetElapsedTime(start).TotalSeconds);
+                }
+                while (Stopwatch.GetElapsedTime(turn).TotalSeconds < block);
             }
         }
 
-        return [.. seconds.Select(list => Median(list))];
+        return seconds;
     }
 
     public static double Median(IReadOnlyCollection<double> values)
@@ -63,48 +84,24 @@ internal static class Measure
         {
             GC.Collect();
             GC.WaitForPendingFinalizers();
-            _ = MallocTrim(0);
+            _ = MemoryAllocation.ReleaseFreedMemory();
             File.WriteAllText("/proc/self/clear_refs", "5");
             long before = Status("VmRSS:");
             action();
             return Math.Max(0, Status("VmHWM:") - before);
         }
-        catch (Exception e) when (e is EntryPointNotFoundException or DllNotFoundException or IOException or UnauthorizedAccessException)
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
             return null;
         }
     }
 
-    /// <summary>
-    /// Makes glibc keep freed memory for the rest of the process in place of returning large blocks to the kernel, which hands each out again
-    /// page fault by page fault; false where the allocator is another.
-    /// </summary>
-    public static bool KeepMemory()
-    {
-        const int trimThreshold = -1, mappedBlocks = -4;
-        if (!OperatingSystem.IsLinux())
-            return false;
-        try
-        {
-            return Mallopt(mappedBlocks, 0) == 1 && Mallopt(trimThreshold, int.MaxValue) == 1;
-        }
-        catch (Exception e) when (e is EntryPointNotFoundException or DllNotFoundException)
-        {
-            return false;
-        }
-    }
+    /// <summary>The most memory that the process has had resident, in bytes; null where the system does not say.</summary>
+    public static long? ProcessPeak() => OperatingSystem.IsLinux() ? Status("VmHWM:") : null;
 
     private static long Status(string key)
     {
         string line = File.ReadLines("/proc/self/status").First(line => line.StartsWith(key, StringComparison.Ordinal));
         return 1024 * long.Parse(line[key.Length..].Replace("kB", "", StringComparison.Ordinal), CultureInfo.InvariantCulture);
     }
-
-    [DllImport("libc", EntryPoint = "malloc_trim")]
-    [DefaultDllImportSearchPaths(DllImportSearchPath.SafeDirectories)]
-    private static extern int MallocTrim(nuint pad);
-
-    [DllImport("libc", EntryPoint = "mallopt")]
-    [DefaultDllImportSearchPaths(DllImportSearchPath.SafeDirectories)]
-    private static extern int Mallopt(int parameter, int value);
 }

@@ -16,8 +16,13 @@ internal sealed class ReportDocument(DirectoryInfo folder, string name)
         NumberHandling = JsonNumberHandling.AllowNamedFloatingPointLiterals,
     };
 
+    private static readonly JsonSerializerOptions RowFormat = new() { WriteIndented = true, PropertyNamingPolicy = JsonNamingPolicy.CamelCase };
+
     private readonly StringBuilder _text = new();
     private readonly Dictionary<string, object> _data = [];
+    private bool _hasRows;
+
+    private string JsonFile => Path.Combine(folder.FullName, name + ".json");
 
     public void Section(string heading) => _text.Append(CultureInfo.InvariantCulture, $"## {heading}\n\n");
 
@@ -46,14 +51,36 @@ internal sealed class ReportDocument(DirectoryInfo folder, string name)
         _text.Append(CultureInfo.InvariantCulture, $"![{key.Replace('-', ' ')}]({key}.png)\n\n*{caption}*\n\n");
     }
 
-    /// <summary>Writes both files; returns the Markdown file's path.</summary>
+    /// <summary>
+    /// Makes the report's JSON an array of objects, camel case, and writes it at once, so that a run that ends half-way keeps what it has; what
+    /// else goes to the JSON is written beside it, as .environment.json.
+    /// </summary>
+    public void SaveRows<T>(IReadOnlyList<T> rows)
+    {
+        _hasRows = true;
+        Replace(JsonFile, JsonSerializer.Serialize(rows, RowFormat));
+    }
+
+    /// <summary>The rows that an earlier run left in the folder; none where there is no such file.</summary>
+    public IReadOnlyList<T> SavedRows<T>()
+        => File.Exists(JsonFile) ? JsonSerializer.Deserialize<List<T>>(File.ReadAllText(JsonFile), RowFormat) ?? [] : [];
+
+    /// <summary>Writes all files; returns the Markdown file's path.</summary>
     public string Save(string title, ReportEnvironment environment)
     {
         string head = $"# {title}\n\n{string.Join("\n", environment.Lines().Select(line => $"- {line}"))}\n\n";
         string file = Path.Combine(folder.FullName, name + ".md");
-        File.WriteAllText(file, head + _text.ToString().TrimEnd() + "\n");
+        Replace(file, head + _text.ToString().TrimEnd());
         var json = new Dictionary<string, object> { ["report"] = name, ["environment"] = environment, ["results"] = _data };
-        File.WriteAllText(Path.Combine(folder.FullName, name + ".json"), JsonSerializer.Serialize(json, JsonFormat) + "\n");
+        Replace(_hasRows ? Path.ChangeExtension(JsonFile, ".environment.json") : JsonFile, JsonSerializer.Serialize(json, JsonFormat));
         return file;
+    }
+
+    // By way of another file: one that is half written replaces nothing.
+    private static void Replace(string file, string text)
+    {
+        string written = file + ".new";
+        File.WriteAllText(written, text + "\n");
+        File.Move(written, file, overwrite: true);
     }
 }

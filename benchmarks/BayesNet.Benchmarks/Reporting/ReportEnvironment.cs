@@ -29,9 +29,7 @@ internal sealed record ReportEnvironment
     public static ReportEnvironment Current(Report report, ReportOptions options) => new()
     {
         Date = DateTime.UtcNow.ToString("yyyy-MM-dd", CultureInfo.InvariantCulture),
-        Command = string.Create(
-            CultureInfo.InvariantCulture,
-            $"dotnet run -c Release --project benchmarks/BayesNet.Benchmarks -- {report.Name} --seed {options.Seed}{(options.Quick ? " --quick" : "")}"),
+        Command = report.CommandLine(options),
         Commit = CurrentCommit(),
         Seed = options.Seed,
         Cpu = CpuModel(),
@@ -65,7 +63,7 @@ internal sealed record ReportEnvironment
     public static double? Load()
         => File.Exists("/proc/loadavg") ? double.Parse(File.ReadAllText("/proc/loadavg").Split(' ')[0], CultureInfo.InvariantCulture) : null;
 
-    private static string CpuModel()
+    public static string CpuModel()
     {
         if (File.Exists("/proc/cpuinfo"))
         {
@@ -77,7 +75,7 @@ internal sealed record ReportEnvironment
         return Environment.GetEnvironmentVariable("PROCESSOR_IDENTIFIER") ?? Output("sysctl", "-n machdep.cpu.brand_string") ?? "unknown CPU";
     }
 
-    private static string CurrentCommit()
+    public static string CurrentCommit()
     {
         if (Output("git", "rev-parse --short=10 HEAD") is not { Length: > 0 } commit)
             return "unknown";

@@ -73,6 +73,7 @@ internal sealed record ProbeResult(int ExitCode, string Output, string Errors)
 
     public override string ToString() => $"exit status {ExitCode}\n{Output}\n{Errors}";
 
-    private string[] Values(string key)
+    /// <summary>The values of a key.</summary>
+    public string[] Values(string key)
         => [.. Output.Split('\n').Where(line => line.StartsWith(key + "=", StringComparison.Ordinal)).Select(line => line[(key.Length + 1)..].TrimEnd())];
 }

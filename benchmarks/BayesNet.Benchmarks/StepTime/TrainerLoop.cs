@@ -1,0 +1,76 @@
+using System.Globalization;
+using BayesNet.Estimators;
+using BayesNet.Layers;
+using BayesNet.Likelihoods;
+using BayesNet.Training;
+using TorchSharp.Modules;
+using static TorchSharp.torch;
+
+namespace BayesNet.Benchmarks.StepTime;
+
+/// <summary>BayesNet's trainer, compiled or through autograd.</summary>
+internal sealed class TrainerLoop : Contestant
+{
+    /// <summary>Weights per example of more bytes than this, one tensor of them a layer and several at a time, are left out.</summary>
+    private const long PerExampleBudget = 1L << 30;
+
+    private readonly VariationalTrainer _trainer;
+    private readonly bool _steps;
+    private readonly Tensor _inputs, _targets;
+
+    private TrainerLoop(StepTimeShape shape, Place place, Estimator estimator, TrainerOptions options, bool steps)
+    {
+        _steps = steps;
+        nn.Module<Tensor, Tensor> model = Own(shape.Build(new BayesianLayers(new BayesOptions { Estimator = estimator }), place.Device, place.Dtype));
+        Likelihood likelihood = Own(shape.Likelihood());
+        (Tensor inputs, Tensor targets) = shape.Data(place.Device, place.Dtype);
+        (_inputs, _targets) = (Own(inputs), Own(targets));
+        _trainer = Own(new VariationalTrainer(model, likelihood, shape.TrainingSetSize, options));
+    }
+
+    public static new (Contestant? Contestant, string? WhyNot) Create(StepTimeShape shape, Place place, string name, string optimizer)
+    {
+        bool compiled = name is Names.LocalCompiled or Names.SharedCompiled;
+        if (name == Names.PerExample && PerExampleBytes(shape, place) is long bytes and > PerExampleBudget)
+        {
+            return (null, string.Create(
+                CultureInfo.InvariantCulture,
+                $"the weights of {shape.Batch} examples take {bytes / (double)(1 << 20):N0} MB a tensor, above the limit of {PerExampleBudget >> 20:N0}"));
+        }
+
+        if (!StepCompilation.Configure(new TrainerOptions { Optimizer = Factory(optimizer, compiled) }, compiled, out TrainerOptions options))
+            return (null, "this version has no compiled step");
+        Estimator estimator = name switch
+        {
+            Names.Local or Names.LocalCompiled => Estimator.LocalReparameterization,
+            Names.Shared or Names.SharedCompiled => Estimator.SharedWeights,
+            Names.PerExample => Estimator.WeightsPerExample,
+            Names.Flipout => Estimator.Flipout,
+            _ => throw new ArgumentException($"No estimator is called '{name}'.", nameof(name)),
+        };
+        var loop = new TrainerLoop(shape, place, estimator, options, optimizer != Names.None);
+        if (!compiled || StepCompilation.WhyNot(loop._trainer) is not { } reason)
+            return (loop, null);
+        loop.Dispose();
+        return (null, reason);
+    }
+
+    public override void Run()
+    {
+        if (_steps)
+            _trainer.Step(_inputs, _targets);
+        else
+            _trainer.AccumulateGradients(_inputs, _targets, klWeight: 1);
+    }
+
+    // The compiled step goes with the trainer's own optimizer, whether it is called or not.
+    private static Func<IEnumerable<Parameter>, optim.Optimizer>? Factory(string optimizer, bool compiled)
+        => optimizer == Names.FusedAdam || (compiled && optimizer == Names.None) ? null : parameters => Optimizers.Create(optimizer, parameters);
+
+    private static long PerExampleBytes(StepTimeShape shape, Place place)
+    {
+        using var scope = NewDisposeScope();
+        using nn.Module<Tensor, Tensor> model = shape.Build(new DeterministicLayers(), CPU, ScalarType.Float32);
+        return shape.Batch * model.parameters().Sum(parameter => parameter.numel()) * (place.Dtype == ScalarType.Float64 ? 8 : 4);
+    }
+}
