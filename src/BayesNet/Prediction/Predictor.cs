@@ -11,7 +11,8 @@ namespace BayesNet.Prediction;
 /// shared weights a sample is one weight for the batch, so it is one pass a sample, and with flipout as well, since its rows share a
 /// deviation. In a <c>Sequential</c>, what comes before the first layer with noise, and that layer's matrix products under local
 /// reparameterization, are computed once for all samples. With seeded noise a call repeats itself, given the same
-/// <see cref="PredictionOptions"/>; another memory budget draws the same numbers for other samples.
+/// <see cref="PredictionOptions"/>; another memory budget draws the same numbers for other samples. A model predicts for one caller at a time:
+/// it is in evaluation mode, and its estimators have stand-ins, until the call returns.
 /// </remarks>
 public static class Predictor
 {
