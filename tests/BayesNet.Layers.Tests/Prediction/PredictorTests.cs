@@ -303,25 +303,25 @@ public sealed class PredictorTests
     /// <summary>y = f(x) - f(x), f drawn anew at each call.</summary>
     private sealed class Twice : nn.Module<Tensor, Tensor>
     {
-        private readonly BayesLinear layer;
+        private readonly BayesLinear _layer;
 
         public Twice(BayesLinear layer)
             : base(nameof(Twice))
         {
-            this.layer = layer;
+            _layer = layer;
             RegisterComponents();
         }
 
         public override Tensor forward(Tensor input)
         {
             using var scope = NewDisposeScope();
-            return (layer.call(input) - layer.call(input)).MoveToOuterDisposeScope();
+            return (_layer.call(input) - _layer.call(input)).MoveToOuterDisposeScope();
         }
 
         protected override void Dispose(bool disposing)
         {
             if (disposing)
-                layer.Dispose();
+                _layer.Dispose();
             base.Dispose(disposing);
         }
     }
@@ -329,12 +329,12 @@ public sealed class PredictorTests
     /// <summary>Takes the batch's mean off each row.</summary>
     private sealed class Centred : nn.Module<Tensor, Tensor>
     {
-        private readonly BayesLinear layer;
+        private readonly BayesLinear _layer;
 
         public Centred(BayesLinear layer)
             : base(nameof(Centred))
         {
-            this.layer = layer;
+            _layer = layer;
             RegisterComponents();
         }
 
@@ -344,14 +344,14 @@ public sealed class PredictorTests
         {
             using var scope = NewDisposeScope();
             Rows += input.size(0);
-            Tensor output = layer.call(input);
+            Tensor output = _layer.call(input);
             return (output - output.mean([0], keepdim: true)).MoveToOuterDisposeScope();
         }
 
         protected override void Dispose(bool disposing)
         {
             if (disposing)
-                layer.Dispose();
+                _layer.Dispose();
             base.Dispose(disposing);
         }
     }
