@@ -19,7 +19,17 @@ public sealed class CategoricalPredictive : Predictive
         Once(nameof(LogProbabilities), () => outputs.detach().log_softmax(2));
     }
 
+    private CategoricalPredictive(long samples, Tensor mean, Tensor epistemic, Tensor aleatoric, Tensor expectedEntropy)
+        : base(samples)
+    {
+        Keep(nameof(Mean), mean);
+        Keep(nameof(Epistemic), epistemic);
+        Keep(nameof(Aleatoric), aleatoric);
+        Keep(nameof(ExpectedEntropy), expectedEntropy);
+    }
+
     /// <summary>ln p(class | sample), (samples, batch, classes).</summary>
+    /// <exception cref="InvalidOperationException">The samples were not kept.</exception>
     public Tensor LogProbabilities => Kept(nameof(LogProbabilities));
 
     /// <summary>Class probabilities, (batch, classes).</summary>
@@ -64,6 +74,11 @@ public sealed class CategoricalPredictive : Predictive
         Tensor upper = ordered.select(0, Math.Min(below + 1, Samples - 1)).exp();
         return lower.Plus(upper.sub(lower).Times(position - below)).MoveToOuterDisposeScope();
     }
+
+    internal override Tensor[] Averages => [Aleatoric.Squared(), ExpectedEntropy];
+
+    internal override CategoricalPredictive WithoutSamples(long samples, Tensor mean, Tensor epistemic, Tensor[] averages)
+        => new(samples, mean, epistemic, averages[0].sqrt(), averages[1]);
 
     /// <inheritdoc/>
     public override Tensor LogDensity(Tensor target)

@@ -23,10 +23,21 @@ public sealed class GaussianPredictive : Predictive
         Keep(nameof(LogNoise), logNoise);
     }
 
+    /// <summary>Moments without components; copies its arguments.</summary>
+    private GaussianPredictive(long samples, Tensor mean, Tensor epistemic, Tensor aleatoric)
+        : base(samples)
+    {
+        Keep(nameof(Mean), mean);
+        Keep(nameof(Epistemic), epistemic);
+        Keep(nameof(Aleatoric), aleatoric);
+    }
+
     /// <summary>The mean of each component, (samples, batch, outputs).</summary>
+    /// <exception cref="InvalidOperationException">The samples were not kept.</exception>
     public Tensor Components => Kept(nameof(Components));
 
     /// <summary>The noise's standard deviation around each component, in units of the target; shape of <see cref="Components"/>.</summary>
+    /// <exception cref="InvalidOperationException">The samples were not kept.</exception>
     public Tensor Noise => Once(nameof(Noise), () => LogNoise.exp().expand_as(Components).contiguous());
 
     /// <inheritdoc/>
@@ -59,9 +70,20 @@ public sealed class GaussianPredictive : Predictive
         Guard.Finite(offset);
         using var scope = NewDisposeScope();
         using var _ = no_grad();
-        return new GaussianPredictive(
-            Components.to(ScalarType.Float64).Times(scale).Plus(offset), LogNoise.to(ScalarType.Float64).Plus(Math.Log(scale)));
+        return HasSamples
+            ? new GaussianPredictive(
+                Components.to(ScalarType.Float64).Times(scale).Plus(offset), LogNoise.to(ScalarType.Float64).Plus(Math.Log(scale)))
+            : new GaussianPredictive(
+                Samples,
+                Mean.to(ScalarType.Float64).Times(scale).Plus(offset),
+                Epistemic.to(ScalarType.Float64).Times(scale),
+                Aleatoric.to(ScalarType.Float64).Times(scale));
     }
+
+    internal override Tensor[] Averages => [Aleatoric.Squared()];
+
+    internal override GaussianPredictive WithoutSamples(long samples, Tensor mean, Tensor epistemic, Tensor[] averages)
+        => new(samples, mean, epistemic, averages[0].sqrt());
 
     /// <inheritdoc/>
     /// <remarks>The quantile of the mixture, found by bisection to rounding; not that of a Gaussian with the mixture's moments.</remarks>

@@ -25,10 +25,20 @@ public abstract class Predictive : IDisposable
         }
 
         Samples = outputs.size(0);
+        HasSamples = true;
     }
+
+    /// <summary>A predictive that has moments alone, which the derived class keeps.</summary>
+    private protected Predictive(long samples) => Samples = samples;
 
     /// <summary>The number of posterior samples S.</summary>
     public long Samples { get; }
+
+    /// <summary>
+    /// Whether the samples' outputs are here; without them (<see cref="PredictionOptions.KeepSamples"/>) quantiles, intervals and log densities
+    /// throw an <see cref="InvalidOperationException"/>.
+    /// </summary>
+    public bool HasSamples { get; }
 
     /// <summary>The mean of the mixture; (batch, outputs), for classes their probabilities.</summary>
     public abstract Tensor Mean { get; }
@@ -46,6 +56,7 @@ public abstract class Predictive : IDisposable
     /// <param name="level">Between 0 and 1, such as 0.95.</param>
     /// <returns>Lower and upper bounds, shape of <see cref="Mean"/>; the caller's to dispose.</returns>
     /// <exception cref="ArgumentOutOfRangeException"><paramref name="level"/> is not strictly between 0 and 1.</exception>
+    /// <exception cref="InvalidOperationException">The samples were not kept.</exception>
     public (Tensor Lower, Tensor Upper) Interval(double level = 0.95)
     {
         Guard.OpenUnitInterval(level);
@@ -56,12 +67,24 @@ public abstract class Predictive : IDisposable
     /// <param name="probability">Strictly between 0 and 1.</param>
     /// <returns>Shape of <see cref="Mean"/>; the caller's to dispose.</returns>
     /// <exception cref="ArgumentOutOfRangeException"><paramref name="probability"/> is not strictly between 0 and 1.</exception>
+    /// <exception cref="InvalidOperationException">The samples were not kept.</exception>
     public abstract Tensor Quantile(double probability);
 
     /// <summary>The log predictive density of targets in nats, ln (1/S) sum_s p(y | f_s), by log-mean-exp.</summary>
     /// <param name="target">As the likelihood takes it, (batch, ...).</param>
     /// <returns>Shape (batch); the caller's to dispose.</returns>
+    /// <exception cref="InvalidOperationException">The samples were not kept; <see cref="Predictor.LogDensity"/> does without.</exception>
     public abstract Tensor LogDensity(Tensor target);
+
+    /// <summary>What, beside mean and variance of the samples, is the average of a value of each: shape (batch, ...), owned by this object or new.</summary>
+    internal abstract Tensor[] Averages { get; }
+
+    /// <summary>A predictive of the same kind with these moments and no samples; copies its arguments.</summary>
+    /// <param name="samples">S.</param>
+    /// <param name="mean">As <see cref="Mean"/>.</param>
+    /// <param name="epistemic">As <see cref="Epistemic"/>.</param>
+    /// <param name="averages">As <see cref="Averages"/>.</param>
+    internal abstract Predictive WithoutSamples(long samples, Tensor mean, Tensor epistemic, Tensor[] averages);
 
     /// <inheritdoc/>
     public void Dispose()
@@ -76,8 +99,11 @@ public abstract class Predictive : IDisposable
     /// <summary>Copies a tensor and keeps it for the life of this object; <see cref="Kept"/> gives it back.</summary>
     private protected void Keep(string name, Tensor value) => _owned.Once(name, () => value.detach().clone());
 
-    /// <summary>The tensor that <see cref="Keep"/> was given under this name.</summary>
-    private protected Tensor Kept(string name) => _owned.Once(name, () => throw new InvalidOperationException($"{name} was not kept."));
+    /// <summary>The tensor that <see cref="Keep"/> was given under this name, one entry for each sample.</summary>
+    /// <exception cref="InvalidOperationException">The samples were not kept.</exception>
+    private protected Tensor Kept(string name) => _owned.Once(name, () => throw new InvalidOperationException(
+        "This predictive holds moments alone: quantiles, intervals, log densities and the samples themselves need every sample's output. Predict "
+        + "with PredictionOptions.KeepSamples = true to have them; for log densities alone, Predictor.LogDensity needs no samples kept."));
 
     /// <summary>ln (1/S) sum_s exp(x_s) over the first dimension.</summary>
     private protected static Tensor LogMeanExp(Tensor x) => x.logsumexp(0L).Plus(-Math.Log(x.size(0)));

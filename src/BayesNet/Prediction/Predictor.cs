@@ -5,46 +5,103 @@ using static TorchSharp.torch;
 namespace BayesNet.Prediction;
 
 /// <summary>Predicts with any model that has Bayesian layers, however it was trained.</summary>
+/// <remarks>
+/// Samples are computed many at a time where that leaves their joint distribution as it is, else one by one. Layers with local
+/// reparameterization or weights per example give every row noise of its own, so one pass over repeated rows is as good as many passes; with
+/// shared weights a sample is one weight for the batch, so it is one pass a sample, and with flipout as well, since its rows share a
+/// deviation. In a <c>Sequential</c>, what comes before the first layer with noise, and that layer's matrix products under local
+/// reparameterization, are computed once for all samples. With seeded noise a call repeats itself, given the same
+/// <see cref="PredictionOptions"/>; another memory budget draws the same numbers for other samples. A model predicts for one caller at a time:
+/// it is in evaluation mode, and its estimators have stand-ins, until the call returns.
+/// </remarks>
 public static class Predictor
 {
     /// <summary>The predictive distribution of a batch.</summary>
     /// <param name="model">The network; in evaluation mode for the call, whatever mode it is in.</param>
     /// <param name="likelihood">How targets are distributed around its output.</param>
     /// <param name="inputs">(batch, ...) as the model takes it.</param>
-    /// <param name="samples">Posterior samples S; each is one forward pass with fresh noise.</param>
+    /// <param name="samples">Posterior samples S, each with fresh noise.</param>
+    /// <param name="options">Memory, and whether samples are kept; null for <see cref="PredictionOptions.Default"/>.</param>
     /// <exception cref="ArgumentOutOfRangeException"><paramref name="samples"/> is below 1.</exception>
-    public static Predictive Predict(nn.Module<Tensor, Tensor> model, Likelihood likelihood, Tensor inputs, int samples = 100)
+    public static Predictive Predict(
+        nn.Module<Tensor, Tensor> model, Likelihood likelihood, Tensor inputs, int samples = 100, PredictionOptions? options = null)
     {
         ArgumentNullException.ThrowIfNull(likelihood);
         using var scope = NewDisposeScope();
-        return likelihood.Predict(SampleOutputs(model, inputs, samples));
+        if (options is null or { KeepSamples: true })
+            return likelihood.Predict(SampleOutputs(model, inputs, samples, options));
+        using var moments = new RunningMoments(likelihood);
+        Run(model, inputs, samples, options, moments.Add);
+        return moments.Result();
+    }
+
+    /// <summary>
+    /// The log predictive density of targets in nats, ln (1/S) sum_s p(y | f_s): what <see cref="Predictive.LogDensity"/> gives, without ever
+    /// holding the outputs of all samples.
+    /// </summary>
+    /// <param name="model">The network; in evaluation mode for the call, whatever mode it is in.</param>
+    /// <param name="likelihood">How targets are distributed around its output.</param>
+    /// <param name="inputs">(batch, ...) as the model takes it.</param>
+    /// <param name="targets">(batch, ...) as the likelihood takes them.</param>
+    /// <param name="samples">Posterior samples S, each with fresh noise.</param>
+    /// <param name="options">Memory; null for <see cref="PredictionOptions.Default"/>.</param>
+    /// <returns>Shape (batch), without gradients.</returns>
+    /// <exception cref="ArgumentOutOfRangeException"><paramref name="samples"/> is below 1.</exception>
+    /// <exception cref="ArgumentException">Targets and inputs have different numbers of rows, or the targets do not fit the network's output.</exception>
+    public static Tensor LogDensity(
+        nn.Module<Tensor, Tensor> model, Likelihood likelihood, Tensor inputs, Tensor targets, int samples = 100, PredictionOptions? options = null)
+    {
+        ArgumentNullException.ThrowIfNull(likelihood);
+        ArgumentNullException.ThrowIfNull(inputs);
+        ArgumentNullException.ThrowIfNull(targets);
+        if (inputs.dim() == 0 || targets.dim() == 0 || inputs.size(0) != targets.size(0))
+        {
+            throw new ArgumentException(
+                $"The inputs have shape {Guard.Format(inputs.shape)} and the targets {Guard.Format(targets.shape)}; both need a row for each example.",
+                nameof(targets));
+        }
+
+        using var scope = NewDisposeScope();
+        using var density = new RunningLogDensity(likelihood, targets);
+        Run(model, inputs, samples, options, density.Add);
+        return density.Result().MoveToOuterDisposeScope();
     }
 
     /// <summary>The network's output under fresh posterior samples, (samples, batch, ...), without gradients.</summary>
     /// <inheritdoc cref="Predict"/>
-    public static Tensor SampleOutputs(nn.Module<Tensor, Tensor> model, Tensor inputs, int samples)
+    public static Tensor SampleOutputs(nn.Module<Tensor, Tensor> model, Tensor inputs, int samples, PredictionOptions? options = null)
+    {
+        using var scope = NewDisposeScope();
+        using var _ = no_grad();
+        Tensor? all = null;
+        Run(model, inputs, samples, options, block =>
+        {
+            Tensor outputs = block.Outputs;
+            if (outputs.size(0) == samples && block.FirstRow is null)
+            {
+                all = outputs.MoveToOtherDisposeScope(scope);
+                return;
+            }
+
+            using var inner = NewDisposeScope();
+            long[] shape = outputs.shape;
+            shape[0] = samples;
+            if (block.FirstRow is not null)
+                shape[1] = inputs.size(0);
+            all ??= empty(shape, dtype: outputs.dtype, device: outputs.device).MoveToOtherDisposeScope(scope);
+            Tensor place = all.narrow(0, block.FirstSample, outputs.size(0));
+            (block.FirstRow is { } row ? place.narrow(1, row, outputs.size(1)) : place).copy_(outputs);
+        });
+        return all!.MoveToOuterDisposeScope();
+    }
+
+    private static void Run(
+        nn.Module<Tensor, Tensor> model, Tensor inputs, int samples, PredictionOptions? options, Action<SampleBlock> receive)
     {
         ArgumentNullException.ThrowIfNull(model);
         ArgumentNullException.ThrowIfNull(inputs);
         Guard.AtLeastOne(samples);
-        bool training = model.training;
-        model.eval();
-        try
-        {
-            using var scope = NewDisposeScope();
-            using var _ = no_grad();
-            var outputs = new Tensor[samples];
-            for (int s = 0; s < samples; s++)
-            {
-                using var one = NewDisposeScope();
-                outputs[s] = model.call(inputs).MoveToOuterDisposeScope();
-            }
-
-            return stack(outputs).MoveToOuterDisposeScope();
-        }
-        finally
-        {
-            model.train(training);
-        }
+        using var sampler = new PosteriorSampler(model, options ?? PredictionOptions.Default);
+        sampler.Run(inputs, samples, receive);
     }
 }

@@ -177,11 +177,11 @@ public sealed class VariationalTrainer : IDisposable
 
     /// <summary>The predictive distribution of a batch, by the model as it stands.</summary>
     /// <inheritdoc cref="Predictor.Predict"/>
-    public Predictive Predict(Tensor inputs, int samples = 100)
+    public Predictive Predict(Tensor inputs, int samples = 100, PredictionOptions? options = null)
     {
         ArgumentNullException.ThrowIfNull(inputs);
         using var scope = NewDisposeScope();
-        return Predictor.Predict(_model, Likelihood, inputs.to(_device), samples);
+        return Predictor.Predict(_model, Likelihood, inputs.to(_device), samples, options);
     }
 
     /// <summary>The mean log predictive density of data in nats an example, ln (1/S) sum_s p(y | f_s) averaged over the rows.</summary>
@@ -194,8 +194,8 @@ public sealed class VariationalTrainer : IDisposable
         double total = 0;
         foreach ((Tensor inputs, Tensor targets) in InScopes(data.Minibatches(null, 1024)))
         {
-            using Predictive predictive = Predict(inputs, samples);
-            total += predictive.LogDensity(targets.to(_device)).sum().to(ScalarType.Float64).item<double>();
+            Tensor logDensity = Predictor.LogDensity(_model, Likelihood, inputs.to(_device), targets.to(_device), samples);
+            total += logDensity.sum(ScalarType.Float64).item<double>();
         }
 
         return total / data.Count;

@@ -1,0 +1,212 @@
+using System.Runtime.InteropServices;
+using BayesNet.Estimators;
+using static TorchSharp.torch;
+
+namespace BayesNet.Prediction;
+
+/// <summary>
+/// Computes a network's outputs under posterior samples, block by block. From its creation to its disposal the model is in evaluation mode
+/// and its Bayesian layers have stand-ins for their estimators.
+/// </summary>
+/// <remarks>
+/// Where no layer's noise couples rows (local reparameterization, weights per example) and the model computes row by row, many samples are one
+/// pass over repeated rows. Shared weights take a pass a sample, in parts of its rows where need be, with the weight held. Flipout, whose rows
+/// share one deviation, estimators of others and models that are not known to compute row by row take one pass of the whole batch a sample.
+/// </remarks>
+internal sealed class PosteriorSampler : IDisposable
+{
+    private readonly nn.Module<Tensor, Tensor> _model;
+    private readonly bool _training;
+    private readonly long _budget;
+    private readonly List<(IBayesianModule Module, Estimator Before, PassEstimator Pass)> _layers;
+    private readonly RowCoupling _coupling;
+    private readonly PassEstimator? _first;
+
+    internal PosteriorSampler(nn.Module<Tensor, Tensor> model, PredictionOptions options)
+    {
+        _model = model;
+        _training = model.training;
+        _budget = options.MemoryBudget;
+        _layers = [.. model.BayesianModules().Select(entry => (entry.Module, entry.Module.Estimator, PassEstimator.For(entry.Module.Estimator)))];
+        IReadOnlyList<nn.Module>? chain = RowIndependence.Chain(model);
+        bool rowwise = options.RowsAreIndependent ?? (chain is not null && chain.All(RowIndependence.IsKnown));
+        _coupling = rowwise ? _layers.Select(layer => layer.Pass.Coupling).Append(RowCoupling.None).Max() : RowCoupling.Call;
+        _first = _coupling == RowCoupling.None && chain is not null ? FirstWithNoise(chain) : null;
+
+        model.eval();
+        foreach ((IBayesianModule module, _, PassEstimator pass) in _layers)
+            module.Estimator = pass;
+    }
+
+    /// <summary>Computes every row's output under every sample once.</summary>
+    internal void Run(Tensor inputs, long samples, Action<SampleBlock> receive)
+    {
+        using var scope = NewDisposeScope();
+        using var _ = no_grad();
+        Footprint? row = _coupling == RowCoupling.Call || inputs.dim() < 2 || inputs.size(0) == 0 ? null : Measure(inputs);
+        if (row is null)
+            PassPerSample(inputs, samples, long.MaxValue, receive);
+        else if (_coupling == RowCoupling.Weight)
+            PassPerSample(inputs, samples, Capacity(Math.Max(row.OncePerRow, row.PerSample)), receive);
+        else
+            RepeatedRows(inputs, samples, row, receive);
+    }
+
+    public void Dispose()
+    {
+        foreach ((IBayesianModule module, Estimator before, PassEstimator pass) in _layers)
+        {
+            module.Estimator = before;
+            pass.Release();
+        }
+
+        _model.train(_training);
+    }
+
+    private void RepeatedRows(Tensor inputs, long samples, Footprint row, Action<SampleBlock> receive)
+    {
+        long count = inputs.size(0), pairs = Capacity(row.PerSample);
+        long rows = Even(count, Math.Min(pairs, _first is null ? pairs : Capacity(row.OncePerRow)));
+        for (long firstRow = 0; firstRow < count; firstRow += rows)
+        {
+            using var part = NewDisposeScope();
+            long taken = Math.Min(rows, count - firstRow);
+            Tensor some = inputs.narrow(0, firstRow, taken);
+            long copies = Even(samples, Math.Max(1, pairs / taken));
+            BeginRows();
+            for (long sample = 0; sample < samples; sample += copies)
+            {
+                using var block = NewDisposeScope();
+                long now = Math.Min(copies, samples - sample);
+                Tensor outputs = _model.call(Copied(some, now));
+                receive(new SampleBlock(sample, taken == count ? null : firstRow, outputs.reshape([now, taken, .. outputs.shape.AsSpan(1)])));
+            }
+        }
+    }
+
+    /// <summary>The input of a pass of several samples: the rows themselves where the first layer with noise repeats them.</summary>
+    private Tensor Copied(Tensor rows, long copies)
+    {
+        if (_first is null)
+            return PassEstimator.Repeat(rows, copies);
+        _first.Copies = copies;
+        return rows;
+    }
+
+    private void PassPerSample(Tensor inputs, long samples, long most, Action<SampleBlock> receive)
+    {
+        // What a receiver does for one sample costs more than a pass of a small network: it gets several at a time.
+        long waiting = 0;
+        using var pending = NewDisposeScope();
+        var outputs = new List<Tensor>();
+        for (long sample = 0; sample < samples; sample++)
+        {
+            foreach ((_, _, PassEstimator pass) in _layers)
+                pass.BeginSample();
+            Tensor one = Pass(inputs, most);
+            outputs.Add(one);
+            waiting += one.numel() * one.element_size();
+            if (sample + 1 < samples && waiting < _budget / 2)
+                continue;
+            using (NewDisposeScope())
+                receive(new SampleBlock(sample + 1 - outputs.Count, null, stack(outputs)));
+            outputs.ForEach(output => output.Dispose());
+            outputs.Clear();
+            waiting = 0;
+        }
+    }
+
+    private Tensor Pass(Tensor inputs, long most)
+    {
+        using var scope = NewDisposeScope();
+        if (inputs.dim() == 0 || inputs.size(0) <= most)
+        {
+            BeginRows();
+            return _model.call(inputs).MoveToOuterDisposeScope();
+        }
+
+        long count = inputs.size(0), rows = Even(count, most);
+        var parts = new List<Tensor>();
+        for (long firstRow = 0; firstRow < count; firstRow += rows)
+        {
+            using var part = NewDisposeScope();
+            BeginRows();
+            parts.Add(_model.call(inputs.narrow(0, firstRow, Math.Min(rows, count - firstRow))).MoveToOuterDisposeScope());
+        }
+
+        return cat(parts, 0).MoveToOuterDisposeScope();
+    }
+
+    private void BeginRows()
+    {
+        foreach ((_, _, PassEstimator pass) in _layers)
+            pass.BeginRows();
+    }
+
+    /// <summary>
+    /// What a row takes, by a pass of one row at the means; null where the model does not take one row and return one, as it would where rows
+    /// are no rows: a whole pass then shows what is wrong with the caller's own shapes, if anything is.
+    /// </summary>
+    private Footprint? Measure(Tensor inputs)
+    {
+        using var scope = NewDisposeScope();
+        var footprint = new Footprint();
+        foreach ((_, _, PassEstimator pass) in _layers)
+            pass.Pilot = footprint;
+        List<Action> removals = [];
+        try
+        {
+            foreach (nn.Module module in _model.named_modules().Select(entry => entry.module).Append(_model))
+            {
+                if (module is IBayesianModule || module is not nn.Module<Tensor, Tensor> watched)
+                    continue;
+                var hook = watched.register_forward_hook((_, input, output) =>
+                {
+                    footprint.Record((input.numel() + output.numel()) * output.element_size());
+                    return output;
+                });
+                removals.Add(hook.remove);
+            }
+
+            Tensor one = _model.call(inputs.narrow(0, 0, 1));
+            return one.dim() > 0 && one.size(0) == 1 ? footprint : null;
+        }
+        catch (Exception e) when (e is ArgumentException or ExternalException)
+        {
+            return null;
+        }
+        finally
+        {
+            removals.ForEach(remove => remove());
+            foreach ((_, _, PassEstimator pass) in _layers)
+                pass.Pilot = null;
+        }
+    }
+
+    private PassEstimator? FirstWithNoise(IReadOnlyList<nn.Module> chain)
+    {
+        foreach (nn.Module layer in chain)
+        {
+            PassEstimator? pass = _layers.FirstOrDefault(entry => ReferenceEquals(entry.Module, layer)).Pass;
+            if (pass is { IsDeterministic: false })
+                return chain.Count(other => ReferenceEquals(other, layer)) == 1 ? pass : null;
+        }
+
+        return null;
+    }
+
+    private long Capacity(long bytes) => Math.Max(1, _budget / bytes);
+
+    /// <summary>The size of the parts when <paramref name="count"/> is cut into as few as parts of at most <paramref name="most"/> allow.</summary>
+    private static long Even(long count, long most)
+    {
+        long parts = (count + most - 1) / most;
+        return (count + parts - 1) / parts;
+    }
+}
+
+/// <summary>Outputs of some samples for some rows.</summary>
+/// <param name="FirstSample">The first sample.</param>
+/// <param name="FirstRow">The first row; null for all rows, whatever the network makes of them.</param>
+/// <param name="Outputs">(samples, rows, ...), without gradients; the receiver's to read until it returns, or to move out of its dispose scope.</param>
+internal readonly record struct SampleBlock(long FirstSample, long? FirstRow, Tensor Outputs);
