@@ -143,7 +143,7 @@ public sealed class ConvolutionMap : AffineMap, ILocalProducts
         return padded.contiguous();
     }
 
-    Tensor ILocalProducts.Finish(Tensor product, Tensor input) => product.alias();
+    Tensor ILocalProducts.Finish(Tensor product, Tensor input) => product;
 
     Tensor ILocalProducts.Product(Tensor prepared, Tensor weight, Tensor? bias) => Convolve(prepared, weight, bias, _groups);
 

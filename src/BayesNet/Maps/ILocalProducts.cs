@@ -11,7 +11,7 @@ internal interface ILocalProducts
     /// <summary>The input as the product reads it, contiguous; differentiable.</summary>
     Tensor Prepare(Tensor input);
 
-    /// <summary>The product in the shape that the map's output has for <paramref name="input"/>; differentiable.</summary>
+    /// <summary>The product in the shape that the map's output has for <paramref name="input"/>, itself where that is its shape; differentiable.</summary>
     Tensor Finish(Tensor product, Tensor input);
 
     /// <summary>f(x, w, b) of a prepared input.</summary>

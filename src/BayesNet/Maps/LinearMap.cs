@@ -81,7 +81,7 @@ public sealed class LinearMap : AffineMap, ILocalProducts
     }
 
     Tensor ILocalProducts.Finish(Tensor product, Tensor input)
-        => input.dim() == 2 ? product.alias() : product.view([.. input.shape.AsSpan(0, (int)input.dim() - 1), OutputChannels]);
+        => input.dim() == 2 ? product : product.view([.. input.shape.AsSpan(0, (int)input.dim() - 1), OutputChannels]);
 
     Tensor ILocalProducts.Product(Tensor prepared, Tensor weight, Tensor? bias) => nn.functional.linear(prepared, weight, bias);
 

@@ -320,7 +320,12 @@ public sealed class VariationalTrainer : IDisposable
 
     private double Finite(Tensor loss, string name, Tensor inputs, Tensor targets)
     {
-        double value = loss.dtype == ScalarType.Float64 ? loss.item<double>() : loss.to(ScalarType.Float64).item<double>();
+        double value = loss.dtype switch
+        {
+            ScalarType.Float32 => loss.item<float>(),
+            ScalarType.Float64 => loss.item<double>(),
+            _ => loss.to(ScalarType.Float64).item<double>(),
+        };
         return double.IsFinite(value) ? value : throw NotFinite(name, value, inputs, targets);
     }
 

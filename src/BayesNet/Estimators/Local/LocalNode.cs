@@ -56,6 +56,7 @@ internal sealed class LocalNode : GraphNode
     internal static Tensor Forward(
         AffineMap map, MeanFieldGaussian weight, MeanFieldGaussian? bias, Tensor input, NoiseSource noise, VariancePrecision precision)
     {
+        VarianceProduct.EnsureSupported(precision, input.device_type);
         using var scope = NewDisposeScope();
         var products = (ILocalProducts)map;
         Tensor x = products.Prepare(input);
@@ -225,7 +226,7 @@ internal sealed class LocalNode : GraphNode
             inputs[i] = Input(i);
         Tensor output = Compose(_products, inputs, stdDev => stdDev.detach().mul(_factor).mul(Scalars.Two), _precision);
         Tensor[] needed = [.. inputs.Where((_, i) => _needed[i])];
-        IList<Tensor> found = autograd.grad([output], needed, [gradient], create_graph: true);
+        IList<Tensor> found = autograd.grad([output], needed, [gradient], retain_graph: true, create_graph: true);
         int next = 0;
         for (int i = 0; i < inputs.Length; i++)
         {

@@ -8,16 +8,20 @@ namespace BayesNet.Estimators.Local;
 /// <summary>The product of squared inputs and variances, and its gradients, in the precision that is asked for.</summary>
 internal static class VarianceProduct
 {
-    /// <summary>f(square, variance, biasVariance) in the type of <paramref name="square"/>; differentiable.</summary>
+    /// <summary>Refuses a precision that the device does not have.</summary>
     /// <exception cref="NotSupportedException">TF32 on a device that has none.</exception>
-    internal static Tensor Of(ILocalProducts products, Tensor square, Tensor variance, Tensor? biasVariance, VariancePrecision precision)
+    internal static void EnsureSupported(VariancePrecision precision, DeviceType device)
     {
-        if (precision == VariancePrecision.TF32 && square.device_type != DeviceType.CUDA)
+        if (precision == VariancePrecision.TF32 && device != DeviceType.CUDA)
         {
             throw new NotSupportedException(
-                $"VariancePrecision.TF32 is a number format of CUDA devices, and the layer is on {square.device_type}; use VariancePrecision.Full or BFloat16 there.");
+                $"VariancePrecision.TF32 is a number format of CUDA devices, and the layer is on {device}; use VariancePrecision.Full or BFloat16 there.");
         }
+    }
 
+    /// <summary>f(square, variance, biasVariance) in the type of <paramref name="square"/>; differentiable.</summary>
+    internal static Tensor Of(ILocalProducts products, Tensor square, Tensor variance, Tensor? biasVariance, VariancePrecision precision)
+    {
         if (precision != VariancePrecision.BFloat16)
             return InTF32(precision, () => products.Product(square, variance, biasVariance));
 
@@ -36,7 +40,7 @@ internal static class VarianceProduct
             return InTF32(precision, () => products.InputGradient(gradient, square, variance));
         using var scope = NewDisposeScope();
         Tensor low = products.InputGradient(
-            gradient.to(ScalarType.BFloat16), square.to(ScalarType.BFloat16), variance.to(ScalarType.BFloat16));
+            gradient.to(ScalarType.BFloat16), empty(square.shape, dtype: ScalarType.BFloat16, device: square.device), variance.to(ScalarType.BFloat16));
         return low.to(square.dtype).MoveToOuterDisposeScope();
     }
 

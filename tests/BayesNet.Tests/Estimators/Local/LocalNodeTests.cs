@@ -4,7 +4,6 @@ using BayesNet.Kernels;
 using BayesNet.Maps;
 using BayesNet.Posteriors;
 using BayesNet.TestKit;
-using TorchSharp;
 using TorchSharp.Modules;
 using Xunit;
 using static TorchSharp.torch;
@@ -82,7 +81,7 @@ public sealed class LocalNodeTests
 
         Tensor[] Penalty(Tensor y)
         {
-            IList<Tensor> first = autograd.grad([y.square()], layer.Leaves, [slope], create_graph: true);
+            IList<Tensor> first = autograd.grad([y.square()], layer.Leaves, [slope], retain_graph: true, create_graph: true);
             Tensor norm = first.Select(gradient => gradient.square().sum()).Aggregate((a, b) => a + b);
             return layer.Gradients(norm, ones_like(norm));
         }
