@@ -1,5 +1,6 @@
 using System.Diagnostics;
 using BayesNet.Diagnostics;
+using BayesNet.Kernels;
 using BayesNet.Likelihoods;
 using BayesNet.Prediction;
 using BayesNet.Runtime;
@@ -26,6 +27,7 @@ public sealed class VariationalTrainer : IDisposable
     private readonly long _trainingSetSize;
     private readonly TrainerOptions _options;
     private readonly optim.Optimizer _optimizer;
+    private readonly GradientBuffers _gradients;
     private readonly Generator? _order;
     private readonly Device _device;
 
@@ -57,6 +59,7 @@ public sealed class VariationalTrainer : IDisposable
         _device = reference.device;
         likelihood.to(reference.dtype).to(_device);
         Parameter[] trained = [.. NamedParameters().Select(entry => entry.Parameter).Where(parameter => parameter.requires_grad)];
+        _gradients = new GradientBuffers(trained);
         _optimizer = _options.Optimizer?.Invoke(trained) ?? new FusedAdam(trained, _options.LearningRate);
         if (_options.Seed is { } seed)
         {
@@ -179,6 +182,7 @@ public sealed class VariationalTrainer : IDisposable
     public void Dispose()
     {
         _optimizer.Dispose();
+        _gradients.Dispose();
         _order?.Dispose();
     }
 
@@ -195,7 +199,7 @@ public sealed class VariationalTrainer : IDisposable
         Guard.Finite(klWeight);
 
         using var scope = NewDisposeScope();
-        _optimizer.zero_grad();
+        using GradientBuffers.Pass pass = _gradients.Open();
         Tensor x = inputs.to(_device);
         Tensor y = targets.to(_device);
         double negativeLogLikelihood = 0;
@@ -316,7 +320,12 @@ public sealed class VariationalTrainer : IDisposable
 
     private double Finite(Tensor loss, string name, Tensor inputs, Tensor targets)
     {
-        double value = loss.dtype == ScalarType.Float64 ? loss.item<double>() : loss.to(ScalarType.Float64).item<double>();
+        double value = loss.dtype switch
+        {
+            ScalarType.Float32 => loss.item<float>(),
+            ScalarType.Float64 => loss.item<double>(),
+            _ => loss.to(ScalarType.Float64).item<double>(),
+        };
         return double.IsFinite(value) ? value : throw NotFinite(name, value, inputs, targets);
     }
 
