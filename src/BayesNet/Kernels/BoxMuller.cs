@@ -18,7 +18,7 @@ internal static unsafe class BoxMuller
     internal const double LargestSingle = 6.660434;
 
     /// <summary>The largest |z| in float64.</summary>
-    internal const double LargestDouble = 8.652132;
+    internal const double LargestDouble = 8.652161;
 
     private const float MinusTwoLn2 = -1.38629436f;
 
