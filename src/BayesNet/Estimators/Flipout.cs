@@ -28,11 +28,11 @@ internal sealed class Flipout : Estimator
         Tensor mean = map.Apply(input, weight.Mean, null);
         Tensor inputSigns = noise.Signs([batch, map.InputChannels], input.dtype, input.device);
         Tensor outputSigns = noise.Signs([batch, map.OutputChannels], input.dtype, input.device);
-        Tensor deviation = weight.Deviation(weight.SampleNoise(noise, []));
+        Tensor deviation = GaussianSample.Deviation(weight, noise);
         Tensor perturbation = map.Apply(input.mul(map.OverPositions(inputSigns, input.dim())), deviation, null);
         Tensor output = addcmul(mean, perturbation, map.OverPositions(outputSigns, mean.dim()), Scalars.One);
         if (bias is not null)
-            output = output.Plus(map.OverPositions(bias.Sample(noise, batch), output.dim()));
+            output = output.Plus(map.OverPositions(GaussianSample.Weights(bias, noise, batch), output.dim()));
         return output.MoveToOuterDisposeScope();
     }
 }

@@ -1,3 +1,5 @@
+using BayesNet.Estimators.Local;
+using BayesNet.Kernels;
 using BayesNet.Maps;
 using BayesNet.Posteriors;
 using BayesNet.Runtime;
@@ -14,9 +16,9 @@ namespace BayesNet.Estimators;
 /// positions is independent, and the covariance that the shared weight would give them, sum_k x_pk x_qk sigma_k^2, is dropped (section 4
 /// of the paper does the same). Shared weights, weights per example and flipout keep it.
 /// </remarks>
-internal sealed class LocalReparameterization : Estimator
+internal sealed class LocalReparameterization(VariancePrecision precision = VariancePrecision.Full) : Estimator
 {
-    public override string Name => "local reparameterization";
+    public override string Name => precision == VariancePrecision.Full ? "local reparameterization" : $"local reparameterization, variances in {precision}";
 
     public override string? WhyNot(AffineMap map, Posterior weight, Posterior? bias)
         => WhyNotWeight(map, weight) is { } reason
@@ -24,10 +26,15 @@ internal sealed class LocalReparameterization : Estimator
             : bias is not (null or (ILocallyReparameterizable and Posterior { HasIndependentSymmetricEntries: true }))
             ? $"Local reparameterization adds the bias's variance to that of the outputs, and a bias with a {bias.GetName()} posterior does not admit "
                 + "it; give the bias independent Gaussian entries, or use Estimator.SharedWeights or Estimator.WeightsPerExample."
+            : precision != VariancePrecision.Full && !LocalNode.Fits(map, weight, bias)
+            ? $"Local reparameterization with variances in {precision} needs mean-field Gaussian posteriors with ScaleParameterization.Log, and has "
+                + $"{weight.GetName()}; use Estimator.LocalReparameterization."
             : null;
 
     public override Tensor Forward(AffineMap map, Posterior weight, Posterior? bias, Tensor input, NoiseSource noise)
     {
+        if (GraphNode.IsAvailable && LocalNode.Fits(map, weight, bias))
+            return LocalNode.Forward(map, (MeanFieldGaussian)weight, (MeanFieldGaussian?)bias, input, noise, precision);
         using var scope = NewDisposeScope();
         Tensor mean = map.Apply(input, weight.Mean, bias?.Mean);
         Tensor deviation = ((ILocallyReparameterizable)weight).SampleOutputDeviation(map, input, bias?.Variance, noise);

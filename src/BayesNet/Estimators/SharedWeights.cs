@@ -17,6 +17,6 @@ internal sealed class SharedWeights : Estimator
     public override Tensor Forward(AffineMap map, Posterior weight, Posterior? bias, Tensor input, NoiseSource noise)
     {
         using var scope = NewDisposeScope();
-        return map.Apply(input, weight.Sample(noise), bias?.Sample(noise)).MoveToOuterDisposeScope();
+        return map.Apply(input, GaussianSample.Weights(weight, noise), bias is null ? null : GaussianSample.Weights(bias, noise)).MoveToOuterDisposeScope();
     }
 }

@@ -20,12 +20,16 @@ internal sealed class WeightsPerExample : Estimator
         using var scope = NewDisposeScope();
         long batch = input.size(0);
         if (weight is not IInputMultiplicative multiplicative || map.WeightShape[1] != map.InputChannels)
-            return map.ApplyPerExample(input, weight.Sample(noise, batch), bias?.Sample(noise, batch)).MoveToOuterDisposeScope();
+        {
+            Tensor weights = GaussianSample.Weights(weight, noise, batch);
+            Tensor? biases = bias is null ? null : GaussianSample.Weights(bias, noise, batch);
+            return map.ApplyPerExample(input, weights, biases).MoveToOuterDisposeScope();
+        }
 
         Tensor factor = multiplicative.InputFactor(weight.SampleNoise(noise, [batch]));
         Tensor output = map.Apply(input.mul(map.OverPositions(factor, input.dim())), weight.Mean, null);
         if (bias is not null)
-            output = output.Plus(map.OverPositions(bias.Sample(noise, batch), output.dim()));
+            output = output.Plus(map.OverPositions(GaussianSample.Weights(bias, noise, batch), output.dim()));
         return output.MoveToOuterDisposeScope();
     }
 }

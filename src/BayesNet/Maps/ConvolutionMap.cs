@@ -1,3 +1,4 @@
+using BayesNet.Kernels;
 using BayesNet.Runtime;
 using TorchSharp;
 using static TorchSharp.torch;
@@ -8,7 +9,7 @@ namespace BayesNet.Maps;
 /// A convolution over one, two or three spatial dimensions (cross-correlation, as <c>nn.Conv1d/2d/3d</c> compute it) with stride,
 /// padding in numbers or "same" or "valid", dilation, groups and padding modes.
 /// </summary>
-public sealed class ConvolutionMap : AffineMap
+public sealed class ConvolutionMap : AffineMap, ILocalProducts
 {
     private readonly long[] _weightShape;
     private readonly long[] _stride;
@@ -133,6 +134,36 @@ public sealed class ConvolutionMap : AffineMap
     /// <inheritdoc/>
     public override string ToString()
         => $"conv{Dimensions}d {InputChannels} -> {OutputChannels}, kernel {string.Join("x", _weightShape.Skip(2))}";
+
+    Tensor ILocalProducts.Prepare(Tensor input)
+    {
+        if (_explicitPadding is null)
+            return input.contiguous();
+        using Tensor padded = Pad(input);
+        return padded.contiguous();
+    }
+
+    Tensor ILocalProducts.Finish(Tensor product, Tensor input) => product;
+
+    Tensor ILocalProducts.Product(Tensor prepared, Tensor weight, Tensor? bias) => Convolve(prepared, weight, bias, _groups);
+
+    Tensor ILocalProducts.InputGradient(Tensor gradient, Tensor prepared, Tensor weight)
+        => ConvolutionGradient.OfInput(gradient, prepared, weight, _stride, _padding, _dilation, _groups);
+
+    void ILocalProducts.WeightGradient(Tensor gradient, Tensor prepared, Tensor target, bool add)
+    {
+        using Tensor own = ConvolutionGradient.OfWeight(gradient, prepared, target, _stride, _padding, _dilation, _groups);
+        if (add)
+            target.add_(own, Scalars.One);
+        else
+            target.copy_(own);
+    }
+
+    Tensor ILocalProducts.BiasGradient(Tensor gradient)
+    {
+        using Tensor perExample = gradient.flatten(2).sum(dim: 2);
+        return perExample.sum(dim: 0);
+    }
 
     private Tensor Pad(Tensor input)
         => _explicitPadding is null ? input : nn.functional.pad(input, _explicitPadding, _explicitMode);

@@ -4,7 +4,7 @@ using static TorchSharp.torch;
 namespace BayesNet.Maps;
 
 /// <summary>y = x W' + b over the last dimension, as <c>nn.Linear</c> computes it.</summary>
-public sealed class LinearMap : AffineMap
+public sealed class LinearMap : AffineMap, ILocalProducts
 {
     private readonly long[] _weightShape;
 
@@ -71,4 +71,27 @@ public sealed class LinearMap : AffineMap
 
     /// <inheritdoc/>
     public override string ToString() => $"linear {InputChannels} -> {OutputChannels}";
+
+    Tensor ILocalProducts.Prepare(Tensor input)
+    {
+        if (input.dim() == 2)
+            return input.contiguous();
+        using Tensor flat = input.reshape(-1, InputChannels);
+        return flat.contiguous();
+    }
+
+    Tensor ILocalProducts.Finish(Tensor product, Tensor input)
+        => input.dim() == 2 ? product : product.view([.. input.shape.AsSpan(0, (int)input.dim() - 1), OutputChannels]);
+
+    Tensor ILocalProducts.Product(Tensor prepared, Tensor weight, Tensor? bias) => nn.functional.linear(prepared, weight, bias);
+
+    Tensor ILocalProducts.InputGradient(Tensor gradient, Tensor prepared, Tensor weight) => gradient.mm(weight);
+
+    void ILocalProducts.WeightGradient(Tensor gradient, Tensor prepared, Tensor target, bool add)
+    {
+        using Tensor transposed = gradient.t();
+        target.addmm_(transposed, prepared, add ? 1 : 0, 1);
+    }
+
+    Tensor ILocalProducts.BiasGradient(Tensor gradient) => gradient.sum(dim: 0);
 }

@@ -1,3 +1,4 @@
+using BayesNet.Kernels;
 using BayesNet.Runtime;
 using TorchSharp.Modules;
 using TorchSharp.Utils;
@@ -19,6 +20,8 @@ public sealed class MeanFieldGaussian : IndependentGaussian, ISparsifiable
 
     [ComponentName(Name = "rho")]
     private readonly Parameter? _rho;
+
+    private bool _disposed;
 
     /// <summary>Creates a posterior with the given initial means and one initial standard deviation.</summary>
     /// <param name="initialMean">The means, shape W; copied. Its type and device become the posterior's.</param>
@@ -66,7 +69,22 @@ public sealed class MeanFieldGaussian : IndependentGaussian, ISparsifiable
         }
     }
 
+    /// <summary>The memory that fused functions of this posterior work in.</summary>
+    internal TensorPool Workspaces { get; } = TensorPool.Acquire();
+
     private protected override Tensor Factor => StdDev;
+
+    /// <inheritdoc/>
+    protected override void Dispose(bool disposing)
+    {
+        if (disposing && !_disposed)
+        {
+            _disposed = true;
+            Workspaces.Release();
+        }
+
+        base.Dispose(disposing);
+    }
 
     // The standard deviation of a zeroed weight: nothing beside any weight that is left, and still a number with a logarithm.
     long ISparsifiable.Sparsify(double logAlpha)

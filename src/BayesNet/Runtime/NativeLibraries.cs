@@ -36,6 +36,7 @@ public static class NativeLibraries
     private static readonly string[] SystemVersions = ["`GLIBCXX_", "`GLIBC_", "`CXXABI_"];
     private static readonly Lazy<string?> Loaded = new(LoadOnce);
     private static readonly Lazy<nint> MainLibrary = new(FindMainLibrary);
+    private static readonly Lazy<nint> BindingLibrary = new(FindBindingLibrary);
     private static nint _mainLibrary;
 
     /// <summary>Loads the native libraries, once a process; later calls return, or fail, as the first did.</summary>
@@ -46,6 +47,10 @@ public static class NativeLibraries
     /// <summary>The address of a C function that libtorch's main library exports, or 0 where it has none of that name.</summary>
     internal static nint Export(string name)
         => MainLibrary.Value != 0 && NativeLibrary.TryGetExport(MainLibrary.Value, name, out nint address) ? address : 0;
+
+    /// <summary>The address of a C function that TorchSharp's native library exports, or 0 where it has none of that name.</summary>
+    internal static nint BindingExport(string name)
+        => BindingLibrary.Value != 0 && NativeLibrary.TryGetExport(BindingLibrary.Value, name, out nint address) ? address : 0;
 
     // A failure here would surface as a TypeInitializationException; the constructors of this library's modules call Load() again,
     // which throws the same exception under its own name.
@@ -70,6 +75,13 @@ public static class NativeLibraries
             return _mainLibrary;
         torch.InitializeDeviceType(DeviceType.CPU);
         return NativeLibrary.TryLoad("torch_cpu", typeof(torch).Assembly, null, out nint library) ? library : 0;
+    }
+
+    private static nint FindBindingLibrary()
+    {
+        Load();
+        torch.InitializeDeviceType(DeviceType.CPU);
+        return NativeLibrary.TryLoad("LibTorchSharp", typeof(torch).Assembly, null, out nint library) ? library : 0;
     }
 
     private static string? LoadOnce()

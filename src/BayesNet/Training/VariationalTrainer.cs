@@ -1,5 +1,6 @@
 using System.Diagnostics;
 using BayesNet.Diagnostics;
+using BayesNet.Kernels;
 using BayesNet.Likelihoods;
 using BayesNet.Prediction;
 using BayesNet.Runtime;
@@ -28,6 +29,7 @@ public sealed class VariationalTrainer : IDisposable
     private readonly TrainerOptions _options;
     private readonly optim.Optimizer _optimizer;
     private readonly KlTerm _klTerm;
+    private readonly GradientBuffers _gradients;
     private readonly Generator? _order;
     private readonly Device _device;
     private readonly bool _mayCompile;
@@ -62,6 +64,7 @@ public sealed class VariationalTrainer : IDisposable
         _device = reference.device;
         likelihood.to(reference.dtype).to(_device);
         Parameter[] trained = [.. NamedParameters().Select(entry => entry.Parameter).Where(parameter => parameter.requires_grad)];
+        _gradients = new GradientBuffers(trained);
         _optimizer = _options.Optimizer?.Invoke(trained) ?? new FusedAdam(trained, _options.LearningRate);
         if (_options.Seed is { } seed)
         {
@@ -206,6 +209,7 @@ public sealed class VariationalTrainer : IDisposable
     {
         _compiled?.Dispose();
         _optimizer.Dispose();
+        _gradients.Dispose();
         _order?.Dispose();
     }
 
@@ -224,7 +228,7 @@ public sealed class VariationalTrainer : IDisposable
             return compiled;
 
         using var scope = NewDisposeScope();
-        _optimizer.zero_grad();
+        using GradientBuffers.Pass pass = _gradients.Open();
         Tensor x = inputs.to(_device);
         Tensor y = targets.to(_device);
         double negativeLogLikelihood = 0;
@@ -382,7 +386,15 @@ double kl = Finite(_klTerm.Accumulate(klWeight / _trainingSetSize), "KL divergen
     }
 
     private double Finite(Tensor loss, string name, Tensor inputs, Tensor targets)
-        => Finite(loss.dtype == ScalarType.Float64 ? loss.item<double>() : loss.to(ScalarType.Float64).item<double>(), name, inputs, targets);
+    {
+        double value = loss.dtype switch
+        {
+            ScalarType.Float32 => loss.item<float>(),
+            ScalarType.Float64 => loss.item<double>(),
+            _ => loss.to(ScalarType.Float64).item<double>(),
+        };
+        return Finite(value, name, inputs, targets);
+    }
 
     private double Finite(double value, string name, Tensor inputs, Tensor targets)
         => double.IsFinite(value) ? value : throw NotFinite(name, value, inputs, targets);
