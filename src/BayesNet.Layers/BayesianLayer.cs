@@ -18,7 +18,7 @@ namespace BayesNet.Layers;
 /// <c>model.WithEstimator(Estimator.MeanOnly)</c>. State dict: <c>weight.*</c> and <c>bias.*</c> as the posterior names its parameters,
 /// <c>weight_prior.*</c> and <c>bias_prior.*</c> where a prior holds tensors.
 /// </remarks>
-public abstract class BayesianLayer : nn.Module<Tensor, Tensor>, IBayesianModule
+public abstract class BayesianLayer : nn.Module<Tensor, Tensor>, IBayesianAffine
 {
     [ComponentName(Name = "weight")]
     private readonly Posterior _weight;

@@ -1,3 +1,5 @@
+using System.Numerics;
+using BayesNet.Kernels;
 using BayesNet.Runtime;
 using TorchSharp;
 using static TorchSharp.torch;
@@ -42,6 +44,14 @@ public sealed class NoiseSource : IDisposable
     /// <summary>Independent standard normal draws of the given shape; no gradient.</summary>
     public Tensor Normal(ReadOnlySpan<long> shape, ScalarType dtype, Device device)
         => Draw(shape, dtype, device, static (size, type, where, generator) => randn(size, dtype: type, device: where, generator: generator));
+
+    /// <summary>Fills a span with the entries that <see cref="Normal"/> would give for as many.</summary>
+    internal void FillNormal<T>(Span<T> destination)
+        where T : unmanaged, IBinaryFloatingPointIeee754<T>
+    {
+        using Tensor draws = Normal([destination.Length], TensorMemory.DtypeOf<T>(), CPU);
+        TensorMemory.Span<T>(draws).CopyTo(destination);
+    }
 
     /// <summary>Independent uniform draws on [0, 1) of the given shape; no gradient.</summary>
     public Tensor Uniform(ReadOnlySpan<long> shape, ScalarType dtype, Device device)

@@ -1,3 +1,4 @@
+using BayesNet.Kernels;
 using BayesNet.Prediction;
 using BayesNet.Runtime;
 using static TorchSharp.torch;
@@ -28,6 +29,42 @@ public sealed class CategoricalLikelihood : Likelihood
         RequireClasses(target, output.size(0), output.size(1));
         using var scope = NewDisposeScope();
         return output.log_softmax(1).gather(1, target.unsqueeze(1)).squeeze(1).MoveToOuterDisposeScope();
+    }
+
+    /// <inheritdoc/>
+    internal override LossGradient? Differentiate<T>(ReadOnlySpan<T> output, ReadOnlySpan<long> shape, Tensor target, double factor, Span<T> gradient)
+    {
+        if (target.dtype != ScalarType.Int64 || target.device_type != TorchSharp.DeviceType.CPU || !target.is_contiguous() || target.dim() != 1 || target.size(0) != shape[0])
+            return null;
+        ReadOnlySpan<long> classes = TensorMemory.Span<long>(target);
+        int width = (int)shape[1];
+        double logLikelihood = 0;
+        for (int row = 0; row < classes.Length; row++)
+        {
+            if (classes[row] < 0 || classes[row] >= width)
+                return null;
+            ReadOnlySpan<T> logits = output.Slice(row * width, width);
+            Span<T> slope = gradient.Slice(row * width, width);
+            T greatest = logits[0];
+            foreach (T logit in logits)
+                greatest = T.Max(greatest, logit);
+            double sum = 0;
+            for (int c = 0; c < width; c++)
+            {
+                slope[c] = T.Exp(logits[c] - greatest);
+                sum += double.CreateTruncating(slope[c]);
+            }
+
+            T scale = T.CreateTruncating(-factor / sum);
+            foreach (ref T entry in slope)
+                entry *= scale;
+            int own = (int)classes[row];
+            slope[own] += T.CreateTruncating(factor);
+            logLikelihood += double.CreateTruncating(logits[own] - greatest) - Math.Log(sum);
+        }
+
+        GC.KeepAlive(target);
+        return new LossGradient(logLikelihood);
     }
 
     /// <inheritdoc/>

@@ -1,4 +1,6 @@
+using BayesNet.Kernels;
 using BayesNet.Prediction;
+using BayesNet.Reparameterization;
 using BayesNet.Runtime;
 using TorchSharp.Modules;
 using TorchSharp.Utils;
@@ -63,6 +65,26 @@ public sealed class GaussianLikelihood : Likelihood
         GaussianDensity.RequireSameShape(output, target, "network's output");
         using var scope = NewDisposeScope();
         return GaussianDensity.SumOverOutputs(GaussianDensity.Log(target, output, _logNoise), 1).MoveToOuterDisposeScope();
+    }
+
+    /// <inheritdoc/>
+    internal override LossGradient? Differentiate<T>(ReadOnlySpan<T> output, ReadOnlySpan<long> shape, Tensor target, double factor, Span<T> gradient)
+    {
+        if (!TensorMemory.IsPlain<T>(target) || !target.shape.AsSpan().SequenceEqual(shape) || !TensorMemory.IsPlain<T>(_logNoise))
+            return null;
+        ReadOnlySpan<T> y = TensorMemory.Span<T>(target);
+        T logNoise = TensorMemory.Span<T>(_logNoise)[0], inverse = T.Exp(-logNoise), scale = T.CreateTruncating(factor) * inverse;
+        double squares = 0;
+        for (int i = 0; i < y.Length; i++)
+        {
+            T standard = (y[i] - output[i]) * inverse;
+            gradient[i] = standard * scale;
+            squares += double.CreateTruncating(standard * standard);
+        }
+
+        GC.KeepAlive(target);
+        double logLikelihood = -0.5 * squares - y.Length * (double.CreateTruncating(logNoise) + LocationScaleLaw.HalfLogTwoPi);
+        return LearnNoise ? new LossGradient(logLikelihood, _logNoise, factor * (squares - y.Length)) : new LossGradient(logLikelihood);
     }
 
     /// <inheritdoc/>

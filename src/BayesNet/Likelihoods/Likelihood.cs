@@ -1,5 +1,8 @@
+using System.Numerics;
+using BayesNet.Kernels;
 using BayesNet.Prediction;
 using BayesNet.Runtime;
+using TorchSharp;
 using static TorchSharp.torch;
 
 namespace BayesNet.Likelihoods;
@@ -31,6 +34,33 @@ public abstract class Likelihood : nn.Module
     /// <summary>The predictive distribution, the equal-weight mixture over posterior samples of the output.</summary>
     /// <param name="outputs">(samples, batch, ...): the network's output under each sample. The predictive keeps what it needs.</param>
     public abstract Predictive Predict(Tensor outputs);
+
+    /// <summary>
+    /// The log likelihood of a batch and its gradient in the output, for steps that do without autograd: by autograd from the output on,
+    /// unless a derived class has it in closed form.
+    /// </summary>
+    /// <param name="output">The network's output, <paramref name="shape"/> in row-major order.</param>
+    /// <param name="shape">(batch, outputs).</param>
+    /// <param name="target">As <see cref="LogLikelihood"/> takes it.</param>
+    /// <param name="factor">What the gradients are multiplied by.</param>
+    /// <param name="gradient">Receives factor times the gradient of the sum over the batch.</param>
+    /// <returns>Null where the target does not fit a closed form; <see cref="LogLikelihood"/> then has the answer, or the error.</returns>
+    internal virtual LossGradient? Differentiate<T>(
+        ReadOnlySpan<T> output, ReadOnlySpan<long> shape, Tensor target, double factor, Span<T> gradient)
+        where T : unmanaged, IBinaryFloatingPointIeee754<T>
+    {
+        using var scope = NewDisposeScope();
+        using var _ = enable_grad();
+        Tensor leaf = empty(shape.ToArray(), dtype: TensorMemory.DtypeOf<T>());
+        output.CopyTo(TensorMemory.Span<T>(leaf));
+        leaf.requires_grad_();
+        Tensor total = LogLikelihood(leaf, target).sum();
+        using (Scalar scale = factor)
+            total.mul(scale).backward();
+        using Tensor result = leaf.grad!.contiguous();
+        TensorMemory.Span<T>(result).CopyTo(gradient);
+        return new LossGradient(total.to(ScalarType.Float64).item<double>());
+    }
 
     /// <inheritdoc/>
     protected override void Dispose(bool disposing)

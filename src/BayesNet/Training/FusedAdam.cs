@@ -71,14 +71,19 @@ public sealed class FusedAdam : Adam
         base.Dispose(disposing);
     }
 
-    private void Update(Parameter parameter, Options options)
+    /// <summary>Starts a step of one parameter that a kernel elsewhere carries out: counts it, and gives its constants and moments.</summary>
+    internal AdamKernel.Constants Advance(Parameter parameter, out Tensor firstMoment, out Tensor secondMoment)
     {
-        using Tensor? gradient = parameter.grad;
-        if (gradient is null)
-            return;
+        ParamGroup group = _parameter_groups.OfType<ParamGroup>().First(group => group.Parameters.Any(own => ReferenceEquals(own, parameter)));
         var state = (State)_state[parameter.Handle];
+        (firstMoment, secondMoment) = (state.exp_avg, state.exp_avg_sq);
+        return Advance(group.Options, state);
+    }
+
+    private static AdamKernel.Constants Advance(Options options, State state)
+    {
         state.step++;
-        var constants = new AdamKernel.Constants(
+        return new AdamKernel.Constants(
             options.beta1!.Value,
             options.beta2!.Value,
             options.LearningRate!.Value / (1 - Math.Pow(options.beta1.Value, state.step)),
@@ -86,6 +91,15 @@ public sealed class FusedAdam : Adam
             options.eps!.Value,
             options.weight_decay!.Value,
             options.maximize!.Value ? -1 : 1);
+    }
+
+    private void Update(Parameter parameter, Options options)
+    {
+        using Tensor? gradient = parameter.grad;
+        if (gradient is null)
+            return;
+        var state = (State)_state[parameter.Handle];
+        AdamKernel.Constants constants = Advance(options, state);
         bool amsgrad = options.amsgrad!.Value;
         if (!amsgrad && parameter.dtype == ScalarType.Float32 && Fits<float>(parameter, gradient, state))
             UpdateFused<float>(parameter, gradient, state, constants);
@@ -112,7 +126,7 @@ public sealed class FusedAdam : Adam
         MarkChanged(parameter);
     }
 
-    private void MarkChanged(Parameter parameter)
+    internal void MarkChanged(Parameter parameter)
     {
         if (!_versionMarks.TryGetValue(parameter.Handle, out Tensor? mark))
         {

@@ -4,6 +4,7 @@ using BayesNet.Kernels;
 using BayesNet.Likelihoods;
 using BayesNet.Prediction;
 using BayesNet.Runtime;
+using BayesNet.Training.Compiled;
 using TorchSharp;
 using TorchSharp.Modules;
 using static TorchSharp.torch;
@@ -30,6 +31,8 @@ public sealed class VariationalTrainer : IDisposable
     private readonly GradientBuffers _gradients;
     private readonly Generator? _order;
     private readonly Device _device;
+    private readonly bool _mayCompile;
+    private CompiledStep? _compiled;
 
     /// <summary>Creates a trainer.</summary>
     /// <param name="model">A network with at least one Bayesian layer.</param>
@@ -67,6 +70,7 @@ public sealed class VariationalTrainer : IDisposable
             _order = new Generator(seed, CPU);
         }
 
+        _mayCompile = Compile();
         WarnOfHeavyTails();
     }
 
@@ -75,6 +79,18 @@ public sealed class VariationalTrainer : IDisposable
 
     /// <summary>The optimizer, for learning-rate schedulers.</summary>
     public optim.Optimizer Optimizer => _optimizer;
+
+    /// <summary>
+    /// Whether steps run as one hand-driven pass without autograd, with the same numbers to rounding; see <see cref="TrainerOptions.Compile"/>.
+    /// </summary>
+    /// <remarks>
+    /// A minibatch or a model that is no longer what was compiled (another estimator, a frozen parameter, a hook) takes the autograd path for
+    /// as long as it is not.
+    /// </remarks>
+    public bool IsCompiled => _compiled is not null;
+
+    /// <summary>Why steps are not compiled, in one sentence; null where they are.</summary>
+    public string? WhyNotCompiled { get; private set; }
 
     /// <summary>Steps taken so far.</summary>
     public long Steps { get; private set; }
@@ -143,8 +159,15 @@ public sealed class VariationalTrainer : IDisposable
     /// <param name="klWeight">The weight of the KL term; 1 is the evidence lower bound.</param>
     /// <exception cref="ArgumentException">The minibatch is empty or does not fit.</exception>
     /// <exception cref="NonFiniteLossException">The loss is NaN or infinite; no step was taken.</exception>
+    /// <remarks>A compiled step leaves nothing in the parameters' <c>grad</c> where the optimizer is a <see cref="FusedAdam"/> and Samples is 1.</remarks>
     public StepResult Step(Tensor inputs, Tensor targets, double klWeight = 1)
     {
+        if (_options.Samples == 1 && _optimizer is FusedAdam fused && TryCompiled(inputs, targets, klWeight, fused) is { } compiled)
+        {
+            Steps++;
+            return compiled;
+        }
+
         StepResult result = AccumulateGradients(inputs, targets, klWeight);
         using (NewDisposeScope())
             _optimizer.step();
@@ -181,6 +204,7 @@ public sealed class VariationalTrainer : IDisposable
     /// <inheritdoc/>
     public void Dispose()
     {
+        _compiled?.Dispose();
         _optimizer.Dispose();
         _gradients.Dispose();
         _order?.Dispose();
@@ -197,6 +221,8 @@ public sealed class VariationalTrainer : IDisposable
         if (inputs.dim() == 0 || inputs.size(0) == 0)
             throw new ArgumentException($"The minibatch has shape {Guard.Format(inputs.shape)}; it needs at least one row.", nameof(inputs));
         Guard.Finite(klWeight);
+        if (TryCompiled(inputs, targets, klWeight, optimizer: null) is { } compiled)
+            return compiled;
 
         using var scope = NewDisposeScope();
         using GradientBuffers.Pass pass = _gradients.Open();
@@ -216,9 +242,48 @@ public sealed class VariationalTrainer : IDisposable
         double kl = Finite(divergence, "KL divergence", x, y);
         if (klWeight != 0)
             divergence.Times(klWeight / _trainingSetSize).backward();
-        return new StepResult(
-            negativeLogLikelihood, kl, klWeight, negativeLogLikelihood + klWeight * kl / _trainingSetSize, -(_trainingSetSize * negativeLogLikelihood + kl));
+        return Result(negativeLogLikelihood, kl, klWeight);
     }
+
+    /// <summary>
+    /// A step in a compiled pass: with an optimizer that consumes the gradients, or leaving them in <c>grad</c>. Null, with nothing done,
+    /// where the autograd path has to take it.
+    /// </summary>
+    private StepResult? TryCompiled(Tensor inputs, Tensor targets, double klWeight, FusedAdam? optimizer)
+    {
+        if (!_mayCompile || inputs is null || targets is null || !double.IsFinite(klWeight) || (_compiled is null && !Compile()))
+            return null;
+        double negativeLogLikelihood = 0, kl = 0;
+        for (int s = 0; s < _options.Samples; s++)
+        {
+            if (_compiled!.Forward(inputs, targets, 1.0 / _options.Samples, add: s > 0) is not { } losses)
+            {
+                // What was compiled may have changed; the next step looks again.
+                _compiled.Dispose();
+                _compiled = null;
+                return null;
+            }
+
+            negativeLogLikelihood += Finite(losses.NegativeLogLikelihood, "negative log likelihood", inputs, targets) / _options.Samples;
+            kl = Finite(losses.KlDivergence, "KL divergence", inputs, targets);
+            _compiled.Backward(s == 0 ? klWeight / _trainingSetSize : 0, add: s > 0, optimizer);
+        }
+
+        return Result(negativeLogLikelihood, kl, klWeight);
+    }
+
+    private bool Compile()
+    {
+        string? whyNot = !_options.Compile ? "TrainerOptions.Compile is off" : _device.type != DeviceType.CPU ? "it is not on the CPU" : null;
+        if (whyNot is null)
+            _compiled = CompiledStep.TryCreate(_model, Likelihood, out whyNot);
+        WhyNotCompiled = whyNot is null ? null : $"The model is not compiled: {whyNot}.";
+        return IsCompiled;
+    }
+
+    private StepResult Result(double negativeLogLikelihood, double kl, double klWeight)
+        => new(
+            negativeLogLikelihood, kl, klWeight, negativeLogLikelihood + klWeight * kl / _trainingSetSize, -(_trainingSetSize * negativeLogLikelihood + kl));
 
     private void WarnOfHeavyTails()
     {
@@ -319,15 +384,19 @@ public sealed class VariationalTrainer : IDisposable
     }
 
     private double Finite(Tensor loss, string name, Tensor inputs, Tensor targets)
-    {
-        double value = loss.dtype switch
-        {
-            ScalarType.Float32 => loss.item<float>(),
-            ScalarType.Float64 => loss.item<double>(),
-            _ => loss.to(ScalarType.Float64).item<double>(),
-        };
-        return double.IsFinite(value) ? value : throw NotFinite(name, value, inputs, targets);
-    }
+        => Finite(
+            loss.dtype switch
+            {
+                ScalarType.Float32 => loss.item<float>(),
+                ScalarType.Float64 => loss.item<double>(),
+                _ => loss.to(ScalarType.Float64).item<double>(),
+            },
+            name,
+            inputs,
+            targets);
+
+    private double Finite(double value, string name, Tensor inputs, Tensor targets)
+        => double.IsFinite(value) ? value : throw NotFinite(name, value, inputs, targets);
 
     private NonFiniteLossException NotFinite(string name, double value, Tensor inputs, Tensor targets)
     {

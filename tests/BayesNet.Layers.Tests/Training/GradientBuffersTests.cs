@@ -1,6 +1,5 @@
 using BayesNet.Kernels;
 using BayesNet.TestKit;
-using TorchSharp;
 using TorchSharp.Modules;
 using Xunit;
 using static TorchSharp.torch;

@@ -1,0 +1,99 @@
+using System.Numerics;
+using BayesNet.Kernels;
+using TorchSharp.Modules;
+using static TorchSharp.torch;
+
+namespace BayesNet.Training.Compiled;
+
+/// <summary>A parameter in a compiled step: where its values are, and what becomes of its gradient.</summary>
+/// <param name="find">Finds the parameter: <c>.to()</c> replaces it, so it is looked up in every step.</param>
+internal sealed unsafe class TrainedParameter<T>(Func<Parameter> find)
+    where T : unmanaged, IBinaryFloatingPointIeee754<T>
+{
+    private Parameter? _parameter;
+    private FusedAdam? _optimizer;
+    private AdamKernel.Constants _constants;
+    private T* _first, _second, _gradient;
+
+    public T* Pointer { get; private set; }
+
+    public int Count { get; private set; }
+
+    /// <summary>Finds the values; false where they are not what a compiled step can work on.</summary>
+    public bool Fetch()
+    {
+        Parameter parameter = find();
+        if (!ReferenceEquals(parameter, _parameter))
+        {
+            if (!TensorMemory.IsPlain<T>(parameter))
+                return false;
+            _parameter = parameter;
+            Count = (int)parameter.numel();
+        }
+
+        Pointer = TensorMemory.Pointer<T>(parameter);
+        return parameter.requires_grad;
+    }
+
+    /// <summary>The gradient will be consumed by the optimizer at once, block by block, in place of being stored.</summary>
+    public void BeginUpdate(FusedAdam optimizer)
+    {
+        _optimizer = optimizer;
+        _constants = optimizer.Advance(_parameter!, out Tensor first, out Tensor second);
+        _first = TensorMemory.Pointer<T>(first);
+        _second = TensorMemory.Pointer<T>(second);
+    }
+
+    /// <summary>The gradient will be stored in the parameter's <c>grad</c>.</summary>
+    public void BeginGradient()
+    {
+        _optimizer = null;
+        Tensor? gradient = _parameter!.grad;
+        if (gradient is null || !TensorMemory.IsPlain<T>(gradient))
+        {
+            gradient?.Dispose();
+            gradient = empty_like(_parameter);
+            _parameter.grad = gradient;
+        }
+
+        // The parameter holds the gradient; the wrapper is not needed for it to live.
+        _gradient = TensorMemory.Pointer<T>(gradient);
+        gradient.Dispose();
+    }
+
+    /// <summary>Takes the gradient of a block of entries; blocks may be taken on several threads at once.</summary>
+    /// <param name="start">The first entry.</param>
+    /// <param name="count">The number of entries.</param>
+    /// <param name="gradient">Their gradient.</param>
+    /// <param name="add">Whether a stored gradient is added to.</param>
+    public void Take(long start, int count, T* gradient, bool add)
+    {
+        if (_optimizer is not null)
+        {
+            AdamKernel.Step(
+                new Span<T>(Pointer + start, count), new ReadOnlySpan<T>(gradient, count), new Span<T>(_first + start, count), new Span<T>(_second + start, count),
+                _constants);
+            return;
+        }
+
+        T* stored = _gradient + start;
+        if (!add)
+        {
+            new ReadOnlySpan<T>(gradient, count).CopyTo(new Span<T>(stored, count));
+            return;
+        }
+
+        int i = 0;
+        for (; i <= count - Vector<T>.Count; i += Vector<T>.Count)
+            (Vector.Load(stored + i) + Vector.Load(gradient + i)).Store(stored + i);
+        for (; i < count; i++)
+            stored[i] += gradient[i];
+    }
+
+    /// <summary>Tells autograd and the runtime that the step is over.</summary>
+    public void End()
+    {
+        _optimizer?.MarkChanged(_parameter!);
+        GC.KeepAlive(_parameter);
+    }
+}
