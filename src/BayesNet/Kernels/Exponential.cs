@@ -1,5 +1,6 @@
 using System.Numerics;
 using System.Runtime.CompilerServices;
+using BayesNet.Reparameterization;
 
 namespace BayesNet.Kernels;
 
@@ -34,7 +35,7 @@ internal readonly struct Exponential<T>
         // The first part of ln 2 has trailing zeros, so that its product with n is exact (Cody and Waite 1980).
         _logTwoHigh = Of(single ? 0.693359375 : 6.93145751953125e-1);
         _logTwoLow = Of(single ? -2.12194440054690583e-4 : 1.42860682030941723212e-6);
-        _leastNormal = Of(single ? 1.1754943508222875e-38 : 2.2250738585072014e-308);
+        _leastNormal = new Vector<T>(FloatRange.LeastNormal<T>());
         double factorial = 1;
         for (int k = 0; k <= DoubleTerms; k++)
         {

@@ -67,6 +67,20 @@ internal static unsafe class LocalKernel
         TorchThreads.For(outputs, Math.Max(1, Grain / inputs), ref body);
     }
 
+    /// <summary>The gradient of a linear layer's bias: sums over the rows of (rows, outputs), times 2 <paramref name="variance"/> where there is one.</summary>
+    /// <param name="rowGradients">(rows, outputs).</param>
+    /// <param name="variance">(outputs), or null.</param>
+    /// <param name="gradient">(outputs).</param>
+    /// <param name="add">Whether to add to what the gradient holds.</param>
+    /// <param name="rows">The batch.</param>
+    /// <param name="outputs">Outputs of the layer.</param>
+    internal static void BiasGradient<T>(T* rowGradients, T* variance, T* gradient, bool add, long rows, long outputs)
+        where T : unmanaged, IBinaryFloatingPointIeee754<T>
+    {
+        var body = new BiasGradientBody<T>(rowGradients, variance, gradient, add, rows, outputs);
+        TorchThreads.For(outputs, Math.Max(1, Grain / rows), ref body);
+    }
+
     private readonly struct VarianceBody<T>(T* logScale, T* variance) : IRangeBody
         where T : unmanaged, IBinaryFloatingPointIeee754<T>
     {
@@ -178,6 +192,34 @@ internal static unsafe class LocalKernel
                 (Vector.Load(result + i) + Vector.Load(product + i) * Vector.Load(factor + i)).Store(result + i);
             for (; i < count; i++)
                 result[i] += product[i] * factor[i];
+        }
+    }
+
+    private readonly struct BiasGradientBody<T>(T* rowGradients, T* variance, T* gradient, bool add, long rows, long outputs) : IRangeBody
+        where T : unmanaged, IBinaryFloatingPointIeee754<T>
+    {
+        public void Run(long begin, long end)
+        {
+            long i = begin;
+            for (long last = end - Vector<T>.Count; i <= last; i += Vector<T>.Count)
+            {
+                Vector<T> sum = Vector<T>.Zero;
+                for (long row = 0; row < rows; row++)
+                    sum += Vector.Load(rowGradients + row * outputs + i);
+                if (variance != null)
+                    sum = (sum + sum) * Vector.Load(variance + i);
+                (add ? Vector.Load(gradient + i) + sum : sum).Store(gradient + i);
+            }
+
+            for (; i < end; i++)
+            {
+                T sum = T.Zero;
+                for (long row = 0; row < rows; row++)
+                    sum += rowGradients[row * outputs + i];
+                if (variance != null)
+                    sum = (sum + sum) * variance[i];
+                gradient[i] = add ? gradient[i] + sum : sum;
+            }
         }
     }
 }

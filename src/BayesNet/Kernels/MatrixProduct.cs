@@ -1,4 +1,5 @@
 using BayesNet.Runtime;
+using TorchSharp;
 
 namespace BayesNet.Kernels;
 
@@ -99,5 +100,32 @@ internal static unsafe class MatrixProduct
         nint tensor;
         int error = FromMemory(memory, 2, sizes, strides, 0, typeof(T) == typeof(double) ? float64 : float32, cpu, 0, &tensor);
         return error == 0 ? tensor : throw new InvalidOperationException($"libtorch refused a view of ({rows}, {columns}) entries of {typeof(T).Name}.");
+    }
+
+    /// <summary>
+    /// target (m, n) = a' b, or that added to it, for a (k, m) and b (k, n); false, with nothing done, where one of them is no matrix that a loop can
+    /// read or there is no BLAS.
+    /// </summary>
+    internal static bool TryMultiplyTransposed(torch.Tensor a, torch.Tensor b, torch.Tensor target, bool add)
+    {
+        if (!IsAvailable || a.dtype != target.dtype || b.dtype != target.dtype)
+            return false;
+        if (TensorMemory.IsPlain<float>(a) && TensorMemory.IsPlain<float>(b) && TensorMemory.IsPlain<float>(target))
+            Multiply<float>(a, b, target, add);
+        else if (TensorMemory.IsPlain<double>(a) && TensorMemory.IsPlain<double>(b) && TensorMemory.IsPlain<double>(target))
+            Multiply<double>(a, b, target, add);
+        else
+            return false;
+        return true;
+    }
+
+    private static void Multiply<T>(torch.Tensor a, torch.Tensor b, torch.Tensor target, bool add)
+        where T : unmanaged
+    {
+        int k = (int)a.size(0), m = (int)a.size(1), n = (int)b.size(1);
+        Multiply(true, false, m, n, k, 1, TensorMemory.Pointer<T>(a), m, TensorMemory.Pointer<T>(b), n, add ? 1 : 0, TensorMemory.Pointer<T>(target), n);
+        GC.KeepAlive(a);
+        GC.KeepAlive(b);
+        GC.KeepAlive(target);
     }
 }

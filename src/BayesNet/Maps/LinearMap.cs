@@ -1,3 +1,4 @@
+using BayesNet.Kernels;
 using BayesNet.Runtime;
 using static TorchSharp.torch;
 
@@ -89,6 +90,8 @@ public sealed class LinearMap : AffineMap, ILocalProducts
 
     void ILocalProducts.WeightGradient(Tensor gradient, Tensor prepared, Tensor target, bool add)
     {
+        if (MatrixProduct.TryMultiplyTransposed(gradient, prepared, target, add))
+            return;
         using Tensor transposed = gradient.t();
         target.addmm_(transposed, prepared, add ? 1 : 0, 1);
     }

@@ -386,15 +386,16 @@ double kl = Finite(_klTerm.Accumulate(klWeight / _trainingSetSize), "KL divergen
     }
 
     private double Finite(Tensor loss, string name, Tensor inputs, Tensor targets)
-    {
-        double value = loss.dtype switch
-        {
-            ScalarType.Float32 => loss.item<float>(),
-            ScalarType.Float64 => loss.item<double>(),
-            _ => loss.to(ScalarType.Float64).item<double>(),
-        };
-        return Finite(value, name, inputs, targets);
-    }
+        => Finite(
+            loss.dtype switch
+            {
+                ScalarType.Float32 => loss.item<float>(),
+                ScalarType.Float64 => loss.item<double>(),
+                _ => loss.to(ScalarType.Float64).item<double>(),
+            },
+            name,
+            inputs,
+            targets);
 
     private double Finite(double value, string name, Tensor inputs, Tensor targets)
         => double.IsFinite(value) ? value : throw NotFinite(name, value, inputs, targets);

@@ -1,6 +1,5 @@
 using BayesNet.Kernels;
 using BayesNet.TestKit;
-using TorchSharp;
 using TorchSharp.Modules;
 using Xunit;
 using static TorchSharp.torch;
@@ -97,13 +96,15 @@ public sealed class GradientBuffersTests
 
         Assert.Null(GradientBuffers.Current);
         AssertEqual(inner.Layer.parameters().First().grad, outer.Layer.parameters().First().grad);
-        Assert.Throws<InvalidOperationException>(() =>
+        Assert.Throws<InvalidOperationException>(Fail);
+        Assert.Null(GradientBuffers.Current);
+        Assert.All(outer.Layer.parameters(), parameter => Assert.Null(parameter.grad));
+
+        void Fail()
         {
             using var pass = ofOuter.Open();
             throw new InvalidOperationException();
-        });
-        Assert.Null(GradientBuffers.Current);
-        Assert.All(outer.Layer.parameters(), parameter => Assert.Null(parameter.grad));
+        }
     }
 
     [Fact]

@@ -65,12 +65,12 @@ internal static unsafe class LocalArithmetic
         else if (mean.dtype == ScalarType.Float32)
         {
             LocalKernel.Sample(
-                TensorMemory.Pointer<float>(mean), TensorMemory.Pointer<float>(variance), TensorMemory.Pointer<float>(noise), 1.1754943508222875e-38f, mean.numel());
+                TensorMemory.Pointer<float>(mean), TensorMemory.Pointer<float>(variance), TensorMemory.Pointer<float>(noise), FloatRange.LeastNormal<float>(), mean.numel());
         }
         else
         {
             LocalKernel.Sample(
-                TensorMemory.Pointer<double>(mean), TensorMemory.Pointer<double>(variance), TensorMemory.Pointer<double>(noise), 2.2250738585072014e-308, mean.numel());
+                TensorMemory.Pointer<double>(mean), TensorMemory.Pointer<double>(variance), TensorMemory.Pointer<double>(noise), FloatRange.LeastNormal<double>(), mean.numel());
         }
 
         Keep(mean, variance, noise);
@@ -97,6 +97,24 @@ internal static unsafe class LocalArithmetic
 
         Keep(h, square, variance, gradient);
         return true;
+    }
+
+    /// <summary>gradient = the sums over the rows of a linear layer's <paramref name="rowGradients"/>, times 2 variance where there is one, or that added to it.</summary>
+    internal static void BiasGradient(Tensor rowGradients, Tensor? variance, Tensor gradient, bool add)
+    {
+        long rows = rowGradients.size(0), outputs = rowGradients.size(1);
+        if (gradient.dtype == ScalarType.Float32)
+        {
+            LocalKernel.BiasGradient(
+                TensorMemory.Pointer<float>(rowGradients), variance is null ? null : TensorMemory.Pointer<float>(variance), TensorMemory.Pointer<float>(gradient), add, rows, outputs);
+        }
+        else
+        {
+            LocalKernel.BiasGradient(
+                TensorMemory.Pointer<double>(rowGradients), variance is null ? null : TensorMemory.Pointer<double>(variance), TensorMemory.Pointer<double>(gradient), add, rows, outputs);
+        }
+
+        Keep(rowGradients, gradient, variance);
     }
 
     /// <summary>Whether loops can read and write all of these.</summary>

@@ -150,9 +150,9 @@ internal sealed class LocalNode : GraphNode
         if (_needed[LogScale])
             gradients[LogScale] = Write(LogScale, (target, add) => LogScaleGradient(h, x, target, add));
         if (_biasVariance is not null && _needed[BiasMean])
-            gradients[BiasMean] = Write(BiasMean, (target, add) => Put(_products.BiasGradient(g), target, add));
+            gradients[BiasMean] = Write(BiasMean, (target, add) => BiasGradient(g, null, target, add));
         if (_biasVariance is not null && _needed[BiasLogScale])
-            gradients[BiasLogScale] = Write(BiasLogScale, (target, add) => Put(_products.BiasGradient(h).mul_(_biasVariance).mul_(Scalars.Two), target, add));
+            gradients[BiasLogScale] = Write(BiasLogScale, (target, add) => BiasGradient(h, _biasVariance, target, add));
         if (_needed[Input0])
         {
             Tensor own = _products.InputGradient(g, x, Input(Mean));
@@ -210,12 +210,21 @@ internal sealed class LocalNode : GraphNode
         return own;
     }
 
-    private static void Put(Tensor value, Tensor target, bool add)
+    private void BiasGradient(Tensor ofOutputs, Tensor? variance, Tensor target, bool add)
     {
+        if (_plain && _products is LinearMap)
+        {
+            LocalArithmetic.BiasGradient(ofOutputs, variance, target, add);
+            return;
+        }
+
+        Tensor sum = _products.BiasGradient(ofOutputs);
+        if (variance is not null)
+            sum.mul_(variance).mul_(Scalars.Two);
         if (add)
-            target.add_(value, Scalars.One);
+            target.add_(sum, Scalars.One);
         else
-            target.copy_(value);
+            target.copy_(sum);
     }
 
     /// <summary>The gradients as functions with gradients of their own: those of the twin, with the noise that was drawn.</summary>
