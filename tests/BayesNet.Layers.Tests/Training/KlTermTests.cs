@@ -2,6 +2,7 @@ using BayesNet.Likelihoods;
 using BayesNet.Posteriors;
 using BayesNet.Priors;
 using BayesNet.Training;
+using TorchSharp;
 using TorchSharp.Modules;
 using Xunit;
 using static TorchSharp.torch;
@@ -87,6 +88,7 @@ public sealed class KlTermTests
             {
                 Posterior = mixed ? new MeanFieldLaplaceSpecification() : new MeanFieldGaussianSpecification { InitialStdDev = 0.3 },
                 Prior = GaussianPrior.WithStdDev(0.1),
+                Estimator = Estimators.Estimator.SharedWeights,
             })));
     }
 
