@@ -33,7 +33,7 @@ public sealed class IvonTests
         double rounding = dtype == ScalarType.Float32 ? Math.ScaleB(1e-13, 29) : 1e-13;
         AssertClose(plain, fused, rounding);
         AssertClose([.. plain.Select(other.StdDev)], [.. fused.Select(one.StdDev)], rounding);
-        Assert.True((fused[0] - Parameters(dtype)[0]).abs().min().to(ScalarType.Float64).item<double>() > 1e-4, "A parameter did not move.");
+        Assert.True((fused[0] - Parameters(dtype)[0]).abs().mean().to(ScalarType.Float64).item<double>() > 1e-2, "The parameters did not move.");
     }
 
     /// <summary>Algorithm 1 line by line in plain arithmetic, on draws read off the parameter itself.</summary>
