@@ -9,7 +9,7 @@ namespace BayesNet.Training;
 
 /// <summary>
 /// IVON, improved variational online Newton (Shen et al. 2024, "Variational Learning is Effective for Large Deep Networks", algorithm 1): a
-/// Gaussian posterior with independent entries over the parameters of any deterministic model, at about the cost of Adam.
+/// Gaussian posterior with independent entries over the parameters of any deterministic model, from one gradient a step.
 /// </summary>
 /// <remarks>
 /// <para>
