@@ -97,8 +97,7 @@ internal sealed class AdamParameters : IDisposable
 /// <summary>A parameter with its moments and the options of its group.</summary>
 internal abstract class AdamParameter(Parameter parameter) : IDisposable
 {
-    // An empty view of the parameter: writing to it tells autograd that the parameter has changed, which a pass over memory does not.
-    private Tensor? _versionMark;
+    private readonly VersionMark _version = new();
 
     internal Parameter Parameter { get; } = parameter;
 
@@ -113,17 +112,7 @@ internal abstract class AdamParameter(Parameter parameter) : IDisposable
     internal abstract AdamKernel.Constants Advance();
 
     /// <summary>Tells autograd that the parameter has changed, so that a graph which saved it is refused. With gradients off.</summary>
-    internal void MarkChanged()
-    {
-        if (_versionMark is null)
-        {
-            using Tensor flat = Parameter.view(-1);
-            _versionMark = flat.narrow(0, 0, 0).DetachFromDisposeScope();
-        }
-
-        // The cheapest of the operations in place, and none at all on a vector.
-        _versionMark.squeeze_();
-    }
+    internal void MarkChanged() => _version.Changed(Parameter);
 
     /// <summary>Whether a kernel over memory of <typeparamref name="T"/> can do the step.</summary>
     internal bool Fits<T>(Tensor gradient)
@@ -148,7 +137,7 @@ internal abstract class AdamParameter(Parameter parameter) : IDisposable
             StepPlain(gradient, constants);
     }
 
-    public void Dispose() => _versionMark?.Dispose();
+    public void Dispose() => _version.Dispose();
 
     private unsafe void StepFused<T>(Tensor gradient, in AdamKernel.Constants constants)
         where T : unmanaged, IBinaryFloatingPointIeee754<T>
