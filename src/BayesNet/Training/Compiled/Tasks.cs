@@ -12,7 +12,7 @@ namespace BayesNet.Training.Compiled;
 /// <param name="Count">The number of blocks.</param>
 internal readonly record struct Blocks(int Extent, int Count)
 {
-    private const int EntriesPerBlock = 1 << 16;
+    private const int EntriesPerBlock = 1 << 17;
     private const int LeastSize = 32;
 
     // Blocks begin at whole vectors.
