@@ -92,8 +92,10 @@ internal sealed class PerExampleDeviation : GraphNode
     {
         (long outputs, long inputs, long batch) = (logScale.size(0), logScale.size(1), x.size(0));
         return new PerExampleKernel.Product<T>(
-            (nint)TensorMemory.Pointer<T>(logScale), (nint)TensorMemory.Pointer<T>(x), draw, batch, batch == 0 ? 0 : x.numel() / (batch * inputs), inputs, outputs);
+            (nint)TensorMemory.Pointer<T>(logScale), (nint)TensorMemory.Pointer<T>(x), draw, batch, Positions(x), inputs, outputs);
     }
+
+    private static long Positions(Tensor x) => x.numel() / Math.Max(1, x.size(0) * x.size(-1));
 
     private static unsafe void Forward<T>(Tensor logScale, Tensor x, NoiseDraw draw, Tensor output)
         where T : unmanaged, IBinaryFloatingPointIeee754<T>
@@ -129,15 +131,15 @@ internal sealed class PerExampleDeviation : GraphNode
     private void BackwardWithGraph(Tensor gradient, Span<Tensor?> gradients)
     {
         Tensor logScale = Input(LogScale), x = Input(X);
-        (long outputs, long inputs, long batch) = (logScale.size(0), logScale.size(1), x.size(0));
+        (long outputs, long inputs, long batch, long positions) = (logScale.size(0), logScale.size(1), x.size(0), Positions(x));
         Tensor eps = empty([batch, outputs, inputs], dtype: x.dtype, device: x.device);
         if (eps.dtype == ScalarType.Float32)
             _draw.FillInParallel(NoiseLaw.Normal, TensorMemory.Span<float>(eps));
         else
             _draw.FillInParallel(NoiseLaw.Normal, TensorMemory.Span<double>(eps));
-        Tensor deviation = eps.mul(logScale.exp()), g = gradient.reshape(batch, -1, outputs);
+        Tensor deviation = eps.mul(logScale.exp()), g = gradient.reshape(batch, positions, outputs);
         if (_scaleNeeded)
-            gradients[LogScale] = g.transpose(1, 2).bmm(x.reshape(batch, -1, inputs)).mul(deviation).sum(dim: 0);
+            gradients[LogScale] = g.transpose(1, 2).bmm(x.reshape(batch, positions, inputs)).mul(deviation).sum(dim: 0);
         if (_inputNeeded)
             gradients[X] = g.bmm(deviation).reshape(x.shape);
     }
