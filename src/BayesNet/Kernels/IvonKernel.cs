@@ -61,7 +61,8 @@ internal static unsafe class IvonKernel
         TorchThreads.For(count, Grain, ref body);
     }
 
-    private readonly struct SampleBody<T>(T* parameter, T* mean, T* hessian, NoiseDraw draw, long count, T effectiveSampleSize, T weightDecay) : IRangeBody
+    private readonly struct SampleBody<T>(
+        T* parameter, T* mean, T* hessian, NoiseDraw draw, long count, T effectiveSampleSize, T weightDecay) : IRangeBody
         where T : unmanaged, IBinaryFloatingPointIeee754<T>
     {
         public void Run(long begin, long end)
@@ -85,14 +86,15 @@ internal static unsafe class IvonKernel
                 {
                     Vector<T> m = Vector.Load(parameter + i);
                     m.Store(mean + i);
-                    (m + Vector.Load(noise + i) / Vector.SquareRoot((Vector.Load(hessian + i) + delta) * lambda)).Store(parameter + i);
+                    Vector<T> stdDev = Vector<T>.One / Vector.SquareRoot((Vector.Load(hessian + i) + delta) * lambda);
+                    (m + Vector.Load(noise + i) * stdDev).Store(parameter + i);
                 }
             }
 
             for (; i < length; i++)
             {
                 mean[i] = parameter[i];
-                parameter[i] += noise[i] / T.Sqrt((hessian[i] + weightDecay) * effectiveSampleSize);
+                parameter[i] += noise[i] * (T.One / T.Sqrt((hessian[i] + weightDecay) * effectiveSampleSize));
             }
         }
     }

@@ -47,7 +47,8 @@ internal static unsafe class PerExampleKernel
 
         /// <summary>sigma of a tile's rows.</summary>
         internal void Scales(in Exponential<T> exponential, long row, long rows, T* scales)
-            => GaussianSampleKernel.Scales(exponential, new ReadOnlySpan<T>((T*)LogScale + row * Inputs, (int)(rows * Inputs)), new Span<T>(scales, (int)Room));
+            => GaussianSampleKernel.Scales(
+                exponential, new ReadOnlySpan<T>((T*)LogScale + row * Inputs, (int)(rows * Inputs)), new Span<T>(scales, (int)Room));
 
         /// <summary>eps of a tile's rows, somewhere in <paramref name="buffer"/>: filling whole groups is fastest.</summary>
         internal T* Noise(long example, long row, long rows, T* buffer)
@@ -78,7 +79,9 @@ internal static unsafe class PerExampleKernel
     /// <param name="gradient">g, (B, P, O).</param>
     /// <param name="scaleGradient">d ln sigma, or null where nobody needs it.</param>
     /// <param name="addScale">Whether d ln sigma is added to what stands there.</param>
-    /// <param name="inputGradients">(<see cref="Product{T}.Parts"/>, B, P, I), to be written: d x is the first, the others are used up; or null.</param>
+    /// <param name="inputGradients">
+    /// (<see cref="Product{T}.Parts"/>, B, P, I), to be written: d x is the first, the others are used up; or null.
+    /// </param>
     internal static void Backward<T>(in Product<T> product, T* gradient, T* scaleGradient, bool addScale, T* inputGradients)
         where T : unmanaged, IBinaryFloatingPointIeee754<T>
     {
