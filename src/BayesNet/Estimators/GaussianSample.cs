@@ -86,7 +86,8 @@ internal sealed class GaussianSample : GraphNode
     /// <inheritdoc/>
     protected override void Released() => _pool.Return(_weights);
 
-    private static bool Fits(MeanFieldGaussian posterior)
+    /// <summary>Whether a pass over the memory of a posterior's parameters serves it.</summary>
+    internal static bool Fits(MeanFieldGaussian posterior)
         => ReferenceEquals(posterior.ScaleParameterization, ScaleParameterization.Log) && IsAvailable
             && IsPlain(posterior.Mean) && IsPlain(posterior.ScaleParameter);
 

@@ -6,8 +6,8 @@ using static TorchSharp.torch;
 namespace BayesNet.Estimators;
 
 /// <summary>
-/// A w_n = T(theta, eps_n) for each example n: independent examples, exact across the positions of one, at the cost of a weight tensor
-/// for every example.
+/// A w_n = T(theta, eps_n) for each example n: independent examples, exact across the positions of one, at the cost of a weight's noise
+/// for every example: of its memory too, but for mean-field Gaussian weights of linear maps on the CPU.
 /// </summary>
 internal sealed class WeightsPerExample : Estimator
 {
@@ -19,15 +19,23 @@ internal sealed class WeightsPerExample : Estimator
     {
         using var scope = NewDisposeScope();
         long batch = input.size(0);
-        if (weight is not IInputMultiplicative multiplicative || map.WeightShape[1] != map.InputChannels)
+        Tensor output;
+        if (PerExampleDeviation.Fits(map, weight, input))
+        {
+            output = map.Apply(input, weight.Mean, null).Plus(PerExampleDeviation.Product((MeanFieldGaussian)weight, input, noise));
+        }
+        else if (weight is IInputMultiplicative multiplicative && map.WeightShape[1] == map.InputChannels)
+        {
+            Tensor factor = multiplicative.InputFactor(weight.SampleNoise(noise, [batch]));
+            output = map.Apply(input.mul(map.OverPositions(factor, input.dim())), weight.Mean, null);
+        }
+        else
         {
             Tensor weights = GaussianSample.Weights(weight, noise, batch);
             Tensor? biases = bias is null ? null : GaussianSample.Weights(bias, noise, batch);
             return map.ApplyPerExample(input, weights, biases).MoveToOuterDisposeScope();
         }
 
-        Tensor factor = multiplicative.InputFactor(weight.SampleNoise(noise, [batch]));
-        Tensor output = map.Apply(input.mul(map.OverPositions(factor, input.dim())), weight.Mean, null);
         if (bias is not null)
             output = output.Plus(map.OverPositions(GaussianSample.Weights(bias, noise, batch), output.dim()));
         return output.MoveToOuterDisposeScope();

@@ -49,14 +49,25 @@ internal static unsafe class GaussianSampleKernel
         where TBody : struct, IRangeBody
         => TorchThreads.For((size + Tile - 1) / Tile, Math.Max(1, Grain / Tile / Math.Max(1, batch)), ref body);
 
-    // exp(rho) of a tile; the buffers hold whole vectors, so there is no remainder.
-    private static void Scales<T>(in Exponential<T> exponential, ReadOnlySpan<T> logScale, Span<T> scales)
+    /// <summary>exp(rho); <paramref name="scales"/> holds whole vectors, so there is no remainder.</summary>
+    internal static void Scales<T>(in Exponential<T> exponential, ReadOnlySpan<T> logScale, Span<T> scales)
         where T : unmanaged, IBinaryFloatingPointIeee754<T>
     {
         logScale.CopyTo(scales);
         var half = new Vector<T>(T.CreateTruncating(0.5));
         for (int i = 0; i < logScale.Length; i += Vector<T>.Count)
             exponential.OfTwice(new Vector<T>(scales[i..]) * half).CopyTo(scales[i..]);
+    }
+
+    /// <summary>sum += term.</summary>
+    internal static void Add<T>(Span<T> sum, ReadOnlySpan<T> term)
+        where T : unmanaged, IBinaryFloatingPointIeee754<T>
+    {
+        int i = 0;
+        for (int last = term.Length - Vector<T>.Count; i <= last; i += Vector<T>.Count)
+            (new Vector<T>(sum[i..]) + new Vector<T>(term[i..])).CopyTo(sum[i..]);
+        for (; i < term.Length; i++)
+            sum[i] += term[i];
     }
 
     private readonly struct SampleBody<T>(T* mean, T* logScale, NoiseDraw draw, T* weights, long batch, long size) : IRangeBody
@@ -141,15 +152,6 @@ internal static unsafe class GaussianSampleKernel
             if (add)
                 Add(value, target);
             value.CopyTo(target);
-        }
-
-        private static void Add(Span<T> sum, ReadOnlySpan<T> term)
-        {
-            int i = 0;
-            for (int last = term.Length - Vector<T>.Count; i <= last; i += Vector<T>.Count)
-                (new Vector<T>(sum[i..]) + new Vector<T>(term[i..])).CopyTo(sum[i..]);
-            for (; i < term.Length; i++)
-                sum[i] += term[i];
         }
 
         private static void AddProduct(Span<T> sum, ReadOnlySpan<T> x, ReadOnlySpan<T> y)

@@ -2,9 +2,15 @@ using System.Numerics;
 
 namespace BayesNet.Kernels;
 
-/// <summary>IVON's two passes over memory (Shen et al. 2024, algorithm 1): drawing the weights of a step, and the step.</summary>
+/// <summary>
+/// IVON's passes over memory (Shen et al. 2024, algorithm 1): drawing the weights of a step, putting the means back, and the step. Noise is made
+/// where it is used and never stored.
+/// </summary>
+/// <remarks>Results do not depend on the number of threads.</remarks>
 internal static unsafe class IvonKernel
 {
+    // What noise is made for at a time: it stays in the nearest cache.
+    private const int Tile = 1024;
     private const long Grain = 16_384;
 
     /// <summary>One step's constants.</summary>
@@ -20,11 +26,19 @@ internal static unsafe class IvonKernel
         double Beta1, double Beta2, double StepSize, double MomentumCorrection, double WeightDecay, double EffectiveSampleSize, double ClipRadius,
         int Samples);
 
-    /// <summary>Turns normals eps into deviations eps / sqrt(lambda (h + delta)), keeps the parameter, and adds them to it.</summary>
-    internal static void Sample<T>(T* parameter, T* mean, T* noise, T* hessian, long count, double effectiveSampleSize, double weightDecay)
+    /// <summary>Adds deviations eps / sqrt(lambda (h + delta)) to a parameter, whose values go to <paramref name="mean"/>.</summary>
+    internal static void Sample<T>(T* parameter, T* mean, T* hessian, NoiseDraw draw, long count, double effectiveSampleSize, double weightDecay)
         where T : unmanaged, IBinaryFloatingPointIeee754<T>
     {
-        var body = new SampleBody<T>(parameter, mean, noise, hessian, T.CreateTruncating(effectiveSampleSize), T.CreateTruncating(weightDecay));
+        var body = new SampleBody<T>(parameter, mean, hessian, draw, count, T.CreateTruncating(effectiveSampleSize), T.CreateTruncating(weightDecay));
+        TorchThreads.For((count + Tile - 1) / Tile, Grain / Tile, ref body);
+    }
+
+    /// <summary>Puts the means back, and leaves in their place the deviations that were added to them.</summary>
+    internal static void Restore<T>(T* parameter, T* mean, long count)
+        where T : unmanaged, IBinaryFloatingPointIeee754<T>
+    {
+        var body = new RestoreBody<T>(parameter, mean);
         TorchThreads.For(count, Grain, ref body);
     }
 
@@ -47,31 +61,63 @@ internal static unsafe class IvonKernel
         TorchThreads.For(count, Grain, ref body);
     }
 
-    private readonly struct SampleBody<T>(T* parameter, T* mean, T* noise, T* hessian, T effectiveSampleSize, T weightDecay) : IRangeBody
+    private readonly struct SampleBody<T>(
+        T* parameter, T* mean, T* hessian, NoiseDraw draw, long count, T effectiveSampleSize, T weightDecay) : IRangeBody
         where T : unmanaged, IBinaryFloatingPointIeee754<T>
     {
         public void Run(long begin, long end)
         {
+            T* noise = stackalloc T[Tile];
+            for (long start = begin * Tile; start < Math.Min(end * Tile, count); start += Tile)
+            {
+                int length = (int)Math.Min(Tile, count - start);
+                draw.Fill(NoiseLaw.Normal, new Span<T>(noise, length), start);
+                Add(parameter + start, mean + start, hessian + start, noise, length, effectiveSampleSize, weightDecay);
+            }
+        }
+
+        private static void Add(T* parameter, T* mean, T* hessian, T* noise, int length, T effectiveSampleSize, T weightDecay)
+        {
+            int i = 0;
+            if (Vector.IsHardwareAccelerated)
+            {
+                Vector<T> delta = new(weightDecay), lambda = new(effectiveSampleSize);
+                for (; i <= length - Vector<T>.Count; i += Vector<T>.Count)
+                {
+                    Vector<T> m = Vector.Load(parameter + i);
+                    m.Store(mean + i);
+                    Vector<T> stdDev = Vector<T>.One / Vector.SquareRoot((Vector.Load(hessian + i) + delta) * lambda);
+                    (m + Vector.Load(noise + i) * stdDev).Store(parameter + i);
+                }
+            }
+
+            for (; i < length; i++)
+            {
+                mean[i] = parameter[i];
+                parameter[i] += noise[i] * (T.One / T.Sqrt((hessian[i] + weightDecay) * effectiveSampleSize));
+            }
+        }
+    }
+
+    private readonly struct RestoreBody<T>(T* parameter, T* mean) : IRangeBody
+        where T : unmanaged, IBinaryFloatingPointIeee754<T>
+    {
+        public void Run(long begin, long end)
+        {
+            T* sample = parameter, kept = mean;
             long i = begin;
             if (Vector.IsHardwareAccelerated)
             {
-                var delta = new Vector<T>(weightDecay);
                 for (; i <= end - Vector<T>.Count; i += Vector<T>.Count)
                 {
-                    Vector<T> m = Vector.Load(parameter + i);
-                    Vector<T> deviation = Vector.Load(noise + i) / Vector.SquareRoot((Vector.Load(hessian + i) + delta) * effectiveSampleSize);
-                    m.Store(mean + i);
-                    deviation.Store(noise + i);
-                    (m + deviation).Store(parameter + i);
+                    Vector<T> w = Vector.Load(sample + i), m = Vector.Load(kept + i);
+                    m.Store(sample + i);
+                    (w - m).Store(kept + i);
                 }
             }
 
             for (; i < end; i++)
-            {
-                mean[i] = parameter[i];
-                noise[i] /= T.Sqrt((hessian[i] + weightDecay) * effectiveSampleSize);
-                parameter[i] += noise[i];
-            }
+                (sample[i], kept[i]) = (kept[i], sample[i] - kept[i]);
         }
     }
 

@@ -25,6 +25,16 @@ internal static unsafe class TensorMemory
         where T : unmanaged
         => (T*)Unsafe.AsPointer(ref MemoryMarshal.GetReference(tensor.bytes));
 
+    /// <summary>Sets a gradient to zero.</summary>
+    internal static void Zero(Tensor gradient)
+    {
+        // libtorch's own costs some microseconds, and zeros large tensors on all cores.
+        if (gradient.numel() <= 65_536 && !gradient.requires_grad && IsPlain<float>(gradient))
+            Span<float>(gradient).Clear();
+        else
+            gradient.zero_();
+    }
+
     /// <summary>float32 or float64.</summary>
     internal static ScalarType DtypeOf<T>()
         where T : unmanaged, IBinaryFloatingPointIeee754<T>

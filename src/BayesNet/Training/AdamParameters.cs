@@ -59,14 +59,8 @@ internal sealed class AdamParameters : IDisposable
         foreach (AdamParameter parameter in _all)
         {
             using Tensor? gradient = parameter.Parameter.grad;
-            if (gradient is null)
-                continue;
-
-            // libtorch's own costs some microseconds, and zeros large tensors on all cores.
-            if (gradient.numel() <= 65_536 && !gradient.requires_grad && TensorMemory.IsPlain<float>(gradient))
-                TensorMemory.Span<float>(gradient).Clear();
-            else
-                gradient.zero_();
+            if (gradient is not null)
+                TensorMemory.Zero(gradient);
         }
     }
 

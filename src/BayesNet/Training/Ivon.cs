@@ -1,4 +1,5 @@
 using BayesNet.Estimators;
+using BayesNet.Kernels;
 using BayesNet.Likelihoods;
 using BayesNet.Prediction;
 using BayesNet.Runtime;
@@ -115,7 +116,6 @@ public sealed class Ivon : OptimizerHelper, optim.IBetas
     {
         RequireClosed();
         using var _ = no_grad();
-        using var scope = NewDisposeScope();
         if (training)
             CollectPending();
         else if (_pending)
@@ -145,7 +145,6 @@ public sealed class Ivon : OptimizerHelper, optim.IBetas
         }
 
         using var _ = no_grad();
-        using var scope = NewDisposeScope();
         if (_samples > 0)
             CollectPending();
         else if (_pending && HasGradients)
@@ -174,9 +173,14 @@ public sealed class Ivon : OptimizerHelper, optim.IBetas
     /// <summary>Sets the gradients to zero where there are any; what samples before it have left for the next step stays.</summary>
     public override void zero_grad()
     {
-        using (no_grad())
-            CollectPending();
-        base.zero_grad();
+        using var _ = no_grad();
+        CollectPending();
+        foreach (IvonParameter parameter in _all)
+        {
+            using Tensor? gradient = parameter.Parameter.grad;
+            if (gradient is not null)
+                TensorMemory.Zero(gradient);
+        }
     }
 
     /// <summary>The posterior's standard deviations of a parameter, of its shape; a new tensor without gradient.</summary>
@@ -280,7 +284,7 @@ public sealed class Ivon : OptimizerHelper, optim.IBetas
             _owner = null;
             using var _ = no_grad();
             foreach (IvonParameter parameter in optimizer._all)
-                parameter.Restore();
+                parameter.Restore(optimizer.Plain);
             optimizer._open = false;
             optimizer._pending = training;
         }

@@ -16,9 +16,12 @@ internal sealed class IvonParameter : OptimizerState, IDisposable
     private readonly Tensor _momentum, _hessian;
     private long _step;
 
-    // While a sample is drawn: the mean. From then to the step: the deviation, and, of several samples, sums.
-    private Tensor? _mean, _deviation, _gradientSum, _productSum;
-    private bool _sampled, _summed;
+    // While a sample is drawn: the mean. From then to the step: the deviation that was added to it.
+    private Tensor? _kept;
+
+    // Of several samples.
+    private Tensor? _gradientSum, _productSum;
+    private bool _sampled, _hasDeviation, _summed;
 
     internal IvonParameter(Parameter parameter, ParamGroup group)
         : base(parameter)
@@ -44,52 +47,63 @@ internal sealed class IvonParameter : OptimizerState, IDisposable
     /// <summary>Adds a fresh deviation to the parameter.</summary>
     internal void Sample(NoiseSource noise, double effectiveSampleSize, bool plain)
     {
-        _deviation?.Dispose();
-        _deviation = noise.Normal(Parameter.shape, Parameter.dtype, Parameter.device).DetachFromDisposeScope();
-        _mean ??= empty_like(Parameter).DetachFromDisposeScope();
-        if (!plain && Fits<float>(_deviation, _mean))
+        _kept ??= empty_like(Parameter).DetachFromDisposeScope();
+        if (!plain && TensorMemory.IsPlain<float>(Parameter))
             Fused<float>();
-        else if (!plain && Fits<double>(_deviation, _mean))
+        else if (!plain && TensorMemory.IsPlain<double>(Parameter))
             Fused<double>();
         else
-        {
-            _mean.copy_(Parameter);
-            using Tensor stdDev = StdDev(effectiveSampleSize);
-            _deviation.mul_(stdDev);
-            Parameter.add_(_deviation, Scalars.One);
-        }
-
-        _sampled = true;
+            SamplePlain(noise, effectiveSampleSize);
+        (_sampled, _hasDeviation) = (true, false);
 
         unsafe void Fused<T>()
             where T : unmanaged, IBinaryFloatingPointIeee754<T>
         {
             IvonKernel.Sample(
-                TensorMemory.Pointer<T>(Parameter), TensorMemory.Pointer<T>(_mean!), TensorMemory.Pointer<T>(_deviation!),
-                TensorMemory.Pointer<T>(_hessian), Parameter.numel(), effectiveSampleSize, Options.WeightDecay!.Value);
+                TensorMemory.Pointer<T>(Parameter), TensorMemory.Pointer<T>(_kept!), TensorMemory.Pointer<T>(_hessian), noise.NextDraw(),
+                Parameter.numel(), effectiveSampleSize, Options.WeightDecay!.Value);
             GC.KeepAlive(this);
             _version.Changed(Parameter);
         }
     }
 
-    /// <summary>Puts the mean back, to the last bit.</summary>
-    internal void Restore()
+    /// <summary>Puts the mean back, to the last bit, and keeps the deviation that was added to it, rounded as it was added.</summary>
+    internal void Restore(bool plain)
     {
-        if (_sampled)
-            Parameter.copy_(_mean!);
-        _sampled = false;
+        if (!_sampled)
+            return;
+        if (!plain && TensorMemory.IsPlain<float>(Parameter))
+            Fused<float>();
+        else if (!plain && TensorMemory.IsPlain<double>(Parameter))
+            Fused<double>();
+        else
+        {
+            using Tensor deviation = Parameter.sub(_kept!);
+            Parameter.copy_(_kept!);
+            _kept!.copy_(deviation);
+        }
+
+        (_sampled, _hasDeviation) = (false, true);
+
+        unsafe void Fused<T>()
+            where T : unmanaged, IBinaryFloatingPointIeee754<T>
+        {
+            IvonKernel.Restore(TensorMemory.Pointer<T>(Parameter), TensorMemory.Pointer<T>(_kept!), Parameter.numel());
+            GC.KeepAlive(this);
+            _version.Changed(Parameter);
+        }
     }
 
     /// <summary>Adds the gradient of the sample last drawn, and its product with the deviation, to the sums.</summary>
     internal void Add()
     {
         using Tensor? gradient = Parameter.grad;
-        if (gradient is not null && _deviation is not null)
+        if (gradient is not null && _hasDeviation)
         {
             _gradientSum ??= zeros_like(Parameter).DetachFromDisposeScope();
             _productSum ??= zeros_like(Parameter).DetachFromDisposeScope();
             _gradientSum.add_(gradient, Scalars.One);
-            _productSum.addcmul_(gradient, _deviation, Scalars.One);
+            _productSum.addcmul_(gradient, _kept!, Scalars.One);
             _summed = true;
             gradient.zero_();
         }
@@ -100,7 +114,7 @@ internal sealed class IvonParameter : OptimizerState, IDisposable
     {
         bool single = samples == 1 && !_summed;
         using Tensor? gradient = single ? Parameter.grad : _summed ? _gradientSum!.alias() : null;
-        Tensor? product = single ? _deviation : _productSum;
+        Tensor? product = !single ? _productSum : _hasDeviation ? _kept : null;
         if (gradient is null || product is null)
             return;
         _step++;
@@ -115,9 +129,9 @@ internal sealed class IvonParameter : OptimizerState, IDisposable
             effectiveSampleSize,
             options.ClipRadius!.Value,
             samples);
-        if (!plain && Fits<float>(gradient, product))
+        if (!plain && Fits<float>(gradient))
             Fused<float>();
-        else if (!plain && Fits<double>(gradient, product))
+        else if (!plain && Fits<double>(gradient))
             Fused<double>();
         else
             StepPlain(gradient, product, single, constants);
@@ -137,8 +151,7 @@ internal sealed class IvonParameter : OptimizerState, IDisposable
     /// <summary>Forgets the samples since the last step.</summary>
     internal void Reset()
     {
-        _deviation?.Dispose();
-        _deviation = null;
+        _hasDeviation = false;
         if (_summed)
         {
             _gradientSum!.zero_();
@@ -183,15 +196,24 @@ internal sealed class IvonParameter : OptimizerState, IDisposable
 
     public void Dispose()
     {
-        foreach (Tensor? tensor in new[] { _momentum, _hessian, _mean, _deviation, _gradientSum, _productSum })
+        foreach (Tensor? tensor in new[] { _momentum, _hessian, _kept, _gradientSum, _productSum })
             tensor?.Dispose();
         _version.Dispose();
     }
 
-    private bool Fits<T>(Tensor first, Tensor second)
+    // The tensors made here have the parameter's layout.
+    private bool Fits<T>(Tensor gradient)
         where T : unmanaged, IBinaryFloatingPointIeee754<T>
-        => TensorMemory.IsPlain<T>(Parameter) && TensorMemory.IsPlain<T>(first) && TensorMemory.IsPlain<T>(second)
-            && TensorMemory.IsPlain<T>(_momentum) && TensorMemory.IsPlain<T>(_hessian);
+        => TensorMemory.IsPlain<T>(Parameter) && TensorMemory.IsPlain<T>(gradient);
+
+    private void SamplePlain(NoiseSource noise, double effectiveSampleSize)
+    {
+        _kept!.copy_(Parameter);
+        using Tensor deviation = noise.Normal(Parameter.shape, Parameter.dtype, Parameter.device);
+        using Tensor stdDev = StdDev(effectiveSampleSize);
+        deviation.mul_(stdDev);
+        Parameter.add_(deviation, Scalars.One);
+    }
 
     // h + (h + delta) (x + x^2 / 2) with x = (1 - beta2) (lambda product - h / (h + delta)) is the paper's
     // beta2 h + (1 - beta2) h^ + (1 - beta2)^2 (h - h^)^2 / (2 (h + delta)) with its h^ = lambda (h + delta) product.

@@ -125,6 +125,30 @@ public sealed class IvonTests
         Assert.InRange((averageVariance / variance).log().abs().max().item<double>(), 0, 0.1);
     }
 
+    [Fact]
+    public void StepsDoNotDependOnTheThreads()
+    {
+        using var scope = NewDisposeScope();
+        int before = get_num_threads();
+        try
+        {
+            Parameter[][] results = [.. new[] { 1, 2, 3 }.Select(threads =>
+            {
+                set_num_threads(threads);
+                Parameter[] parameters = Parameters(ScalarType.Float32);
+                using var optimizer = new Ivon(parameters, 50, seed: 3);
+                Run(parameters, optimizer, 3, 2);
+                return parameters;
+            })];
+            AssertClose(results[0], results[1], 0);
+            AssertClose(results[0], results[2], 0);
+        }
+        finally
+        {
+            set_num_threads(before);
+        }
+    }
+
     [Theory]
     [InlineData(true)]
     [InlineData(false)]
