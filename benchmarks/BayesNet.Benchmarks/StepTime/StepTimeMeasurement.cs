@@ -10,8 +10,8 @@ internal sealed class StepTimeMeasurement(StepTimeShape shape, Place place, int 
     private const double Megabyte = 1 << 20;
 
     // Seconds and rounds.
-    private readonly double _budget = settings.Short ? 0.3 : 2, _warmUp = settings.Short ? 0.2 : 1, _block = settings.Short ? 0.01 : 0.05;
-    private readonly int _leastRounds = settings.Short ? 3 : 7;
+    private readonly double _budget = settings.Short ? 0.3 : 1.2, _warmUp = settings.Short ? 0.2 : 0.6, _block = settings.Short ? 0.01 : 0.05;
+    private readonly int _leastRounds = settings.Short ? 3 : 5;
 
     /// <summary>Measures.</summary>
     public (IReadOnlyList<StepTimeRow> Rows, IReadOnlyList<StepTimeGap> Gaps) Run()

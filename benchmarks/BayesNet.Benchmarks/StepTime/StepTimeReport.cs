@@ -84,9 +84,10 @@ internal sealed class StepTimeReport : Report
             }
         }
 
+        Pieces? pieces = options.Short || place.DeviceName != "cpu" ? null : Pieces.Measured(options.Seed);
         set_num_threads(before);
         document.SaveRows(rows);
-        StepTimeText.Write(document, rows, gaps, settings);
+        StepTimeText.Write(document, rows, gaps, settings, pieces);
     }
 
     private static int ThreadCount(string text)

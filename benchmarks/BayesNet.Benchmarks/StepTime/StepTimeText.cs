@@ -7,11 +7,11 @@ namespace BayesNet.Benchmarks.StepTime;
 /// <summary>The report's text, tables and figure.</summary>
 internal static class StepTimeText
 {
-    public static void Write(ReportDocument document, List<StepTimeRow> rows, List<StepTimeGap> gaps, StepTimeSettings settings)
+    public static void Write(ReportDocument document, List<StepTimeRow> rows, List<StepTimeGap> gaps, StepTimeSettings settings, Pieces? pieces)
     {
-        Target[] targets = [.. Target.All(rows)];
+        Target[] targets = [.. Target.All(rows), .. pieces is null ? [] : Target.All(pieces)];
         document.Section("Targets");
-        document.Paragraph("Each is a quotient of medians (of peak megabytes in the last line), on the most threads measured. A compiled step, where the trainer takes one, stands for its estimator.");
+        document.Paragraph("Each is a quotient of medians (of peak megabytes where it says so), on the most threads measured. A compiled step, where the trainer takes one, stands for its estimator.");
         document.Table("targets", targets,
             ("shape", target => target.Shape),
             ("what", target => target.What),

@@ -43,5 +43,14 @@ internal sealed record Target(string Shape, string What, string Against, double?
             => rows.Where(row => row.Shape == shape && row.Estimator == estimator && row.Optimizer == optimizer).MaxBy(row => row.Threads);
     }
 
+    /// <summary>What the pieces may cost.</summary>
+    public static IEnumerable<Target> All(Pieces pieces)
+    {
+        yield return new Target("-", "a float32 normal on one thread", "nanosecond", pieces.NanosecondsPerNormal[0], 1.4);
+        yield return new Target("-", $"a float32 normal on {pieces.Threads} threads", "nanosecond", pieces.NanosecondsPerNormal[1], 0.8);
+        yield return new Target(
+            Pieces.Network, $"moments of {Pieces.Samples} samples for {Pieces.Rows:N0} rows", "their matrix products", pieces.PredictionSeconds / pieces.ProductSeconds, 1.3);
+    }
+
     private static string Text(string optimizer) => optimizer == Names.None ? Names.ForwardBackward : $"{Names.Step} with {optimizer}";
 }

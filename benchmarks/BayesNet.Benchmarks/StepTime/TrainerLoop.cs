@@ -38,8 +38,7 @@ internal sealed class TrainerLoop : Contestant
                 $"the weights of {shape.Batch} examples take {bytes / (double)(1 << 20):N0} MB a tensor, above the limit of {PerExampleBudget >> 20:N0}"));
         }
 
-        if (!StepCompilation.Configure(new TrainerOptions { Optimizer = Factory(optimizer, compiled) }, compiled, out TrainerOptions options))
-            return (null, "this version has no compiled step");
+        var options = new TrainerOptions { Compile = compiled, Optimizer = Factory(optimizer, compiled) };
         Estimator estimator = name switch
         {
             Names.Local or Names.LocalCompiled => Estimator.LocalReparameterization,
@@ -49,8 +48,9 @@ internal sealed class TrainerLoop : Contestant
             _ => throw new ArgumentException($"No estimator is called '{name}'.", nameof(name)),
         };
         var loop = new TrainerLoop(shape, place, estimator, options, optimizer != Names.None);
-        if (!compiled || StepCompilation.WhyNot(loop._trainer) is not { } reason)
+        if (loop._trainer.IsCompiled == compiled)
             return (loop, null);
+        string reason = loop._trainer.WhyNotCompiled!.TrimEnd('.');
         loop.Dispose();
         return (null, reason);
     }

@@ -33,7 +33,7 @@ public sealed class KnownAnswerTests
         Tensor mean = linalg.solve(precision, x.t().mv(y) / (Noise * Noise));
         Tensor stdDev = precision.diag().rsqrt();
 
-        using var layer = bnn.Linear(3, 1, hasBias: false, dtype: ScalarType.Float64, options: new BayesOptions
+        using var layer = new BayesLinear(zeros(1, 3, dtype: ScalarType.Float64), options: new BayesOptions
         {
             Prior = GaussianPrior.WithStdDev(PriorStdDev),
             Estimator = TestKit.EstimatorCase.Named(estimator).Estimator,

@@ -62,7 +62,8 @@ public sealed class EveryPairTests
         FiniteDifferences.AssertGradients(
             () =>
             {
-                noise.Seed = 6;
+                // No draw of this seed comes near the horseshoe's pole at zero, where central differences are not accurate.
+                noise.Seed = 7;
                 return KlDivergences.Compute(q, p, noise, samples: 2);
             },
             leaves);
