@@ -50,13 +50,12 @@ internal static unsafe class GaussianSampleKernel
         => TorchThreads.For((size + Tile - 1) / Tile, Math.Max(1, Grain / Tile / Math.Max(1, batch)), ref body);
 
     /// <summary>exp(rho); <paramref name="scales"/> holds whole vectors, so there is no remainder.</summary>
-    internal static void Scales<T>(in Exponential<T> exponential, ReadOnlySpan<T> logScale, Span<T> scales)
+    internal static void Scales<T>(ReadOnlySpan<T> logScale, Span<T> scales)
         where T : unmanaged, IBinaryFloatingPointIeee754<T>
     {
         logScale.CopyTo(scales);
-        var half = new Vector<T>(T.CreateTruncating(0.5));
         for (int i = 0; i < logScale.Length; i += Vector<T>.Count)
-            exponential.OfTwice(new Vector<T>(scales[i..]) * half).CopyTo(scales[i..]);
+            VectorExp.Exp(new Vector<T>(scales[i..])).CopyTo(scales[i..]);
     }
 
     /// <summary>sum += term.</summary>
@@ -75,12 +74,11 @@ internal static unsafe class GaussianSampleKernel
     {
         public void Run(long begin, long end)
         {
-            var exponential = new Exponential<T>();
             Span<T> scales = stackalloc T[Tile], noise = stackalloc T[Tile];
             for (long start = begin * Tile; start < Math.Min(end * Tile, size); start += Tile)
             {
                 int count = (int)Math.Min(Tile, size - start);
-                Scales(exponential, new ReadOnlySpan<T>(logScale + start, count), scales);
+                Scales(new ReadOnlySpan<T>(logScale + start, count), scales);
                 for (long n = 0; n < batch; n++)
                 {
                     draw.Fill(NoiseLaw.Normal, noise[..count], n * size + start);
@@ -118,7 +116,6 @@ internal static unsafe class GaussianSampleKernel
     {
         public void Run(long begin, long end)
         {
-            var exponential = new Exponential<T>();
             Span<T> scales = stackalloc T[Tile], noise = stackalloc T[Tile], sums = stackalloc T[Tile], products = stackalloc T[Tile];
             for (long start = begin * Tile; start < Math.Min(end * Tile, size); start += Tile)
             {
@@ -140,7 +137,7 @@ internal static unsafe class GaussianSampleKernel
                     Write(sums[..count], new Span<T>(meanGradient + start, count), addMean);
                 if (scaleGradient == null)
                     continue;
-                Scales(exponential, new ReadOnlySpan<T>(logScale + start, count), scales);
+                Scales(new ReadOnlySpan<T>(logScale + start, count), scales);
                 for (int i = 0; i < count; i += Vector<T>.Count)
                     (new Vector<T>(products[i..]) * new Vector<T>(scales[i..])).CopyTo(products[i..]);
                 Write(products[..count], new Span<T>(scaleGradient + start, count), addScale);

@@ -54,6 +54,7 @@ internal sealed class GradientBuffers : IDisposable
     /// <summary>From the opening of a pass to its end.</summary>
     internal sealed class Pass(GradientBuffers owner, Pass? outer) : IDisposable
     {
+        private readonly Dictionary<nint, Divergence> _divergences = [];
         private bool _closed;
 
         /// <summary>
@@ -74,6 +75,12 @@ internal sealed class GradientBuffers : IDisposable
             return true;
         }
 
+        /// <summary>Offers a divergence to the functions that pass over its parameters anyway; what none of them takes is the caller's to compute.</summary>
+        internal void Offer(Tensor logScale, Divergence divergence) => _divergences.Add(logScale.Handle, divergence);
+
+        /// <summary>The divergence whose log scale this is, where one is on offer.</summary>
+        internal Divergence? DivergenceOf(Tensor logScale) => _closed ? null : _divergences.GetValueOrDefault(logScale.Handle);
+
         /// <summary>Hands the gradients over to the parameters.</summary>
         public void Dispose()
         {
@@ -85,6 +92,25 @@ internal sealed class GradientBuffers : IDisposable
             foreach (Buffer buffer in owner._buffers.Values)
                 buffer.Finish();
         }
+    }
+
+    /// <summary>KL(N(mu, e^2rho) || N(m, s^2)) of a parameter pair in a pass under way, for a function to compute beside its own work.</summary>
+    /// <param name="priorMean">m.</param>
+    /// <param name="priorStdDev">s.</param>
+    /// <param name="weight">The gradient's weight.</param>
+    internal sealed class Divergence(double priorMean, double priorStdDev, double weight)
+    {
+        internal double PriorMean { get; } = priorMean;
+
+        internal double PriorStdDev { get; } = priorStdDev;
+
+        internal double Weight { get; } = weight;
+
+        /// <summary>In nats; set by a forward pass.</summary>
+        internal double Value { get; set; }
+
+        /// <summary>Whether a backward pass has added the gradient, with the weight, to the buffers of mu and rho.</summary>
+        internal bool HasGradient { get; set; }
     }
 
     private sealed class Buffer(Parameter parameter)

@@ -79,6 +79,15 @@ internal abstract unsafe class GraphNode
         return Tensor.UnsafeCreateTensor(handle);
     }
 
+    /// <summary>All of them, as <see cref="Input"/>.</summary>
+    protected Tensor[] Inputs()
+    {
+        var inputs = new Tensor[_saved.Count];
+        for (int i = 0; i < inputs.Length; i++)
+            inputs[i] = Input(i);
+        return inputs;
+    }
+
     private void Release()
     {
         foreach (nint variable in _saved)

@@ -1,5 +1,6 @@
 using System.Numerics;
 using System.Runtime.CompilerServices;
+using BayesNet.Reparameterization;
 
 namespace BayesNet.Kernels;
 
@@ -17,7 +18,7 @@ internal static unsafe class MeanFieldKernels
         long i = 0;
         for (; i <= count - Vector<T>.Count; i += Vector<T>.Count)
         {
-            Vector<T> r = Vector.Load(rho + i), v = VectorExp.Exp(r + r);
+            Vector<T> r = Vector.Load(rho + i), v = VarianceOf(r);
             v.Store(variance + i);
             Add(divergence.Value(Vector.Load(mean + i), r, v), ref low, ref high);
         }
@@ -25,11 +26,22 @@ internal static unsafe class MeanFieldKernels
         double sum = Vector.Sum(low + high);
         for (; i < count; i++)
         {
-            variance[i] = T.Exp(rho[i] + rho[i]);
+            variance[i] = VarianceOf(rho[i]);
             sum += double.CreateTruncating(divergence.Value(mean[i], rho[i], variance[i]));
         }
 
         return sum;
+    }
+
+    /// <summary>variance = exp(2 rho).</summary>
+    internal static void Variance<T>(T* rho, T* variance, long count)
+        where T : unmanaged, IBinaryFloatingPointIeee754<T>
+    {
+        long i = 0;
+        for (; i <= count - Vector<T>.Count; i += Vector<T>.Count)
+            VarianceOf(Vector.Load(rho + i)).Store(variance + i);
+        for (; i < count; i++)
+            variance[i] = VarianceOf(rho[i]);
     }
 
     /// <summary>deviation = sigma eps (eps is what it holds) and weight = mu + deviation; returns the divergence without its constant.</summary>
@@ -65,6 +77,12 @@ internal static unsafe class MeanFieldKernels
     internal static void ChainVariance<T>(T* mean, T* variance, T* meanGradient, T* scaleGradient, long count, GaussianKlKernel.Entry<T> divergence)
         where T : unmanaged, IBinaryFloatingPointIeee754<T>
         => Chain<T, VarianceRule<T>>(mean, variance, scaleGradient, meanGradient, scaleGradient, count, divergence);
+
+    /// <summary>The same with rho given, and the gradient in sigma^2 apart from where that in rho goes, which may be the same memory.</summary>
+    internal static void ChainLogScale<T>(
+        T* mean, T* rho, T* varianceGradient, T* meanGradient, T* scaleGradient, long count, GaussianKlKernel.Entry<T> divergence)
+        where T : unmanaged, IBinaryFloatingPointIeee754<T>
+        => Chain<T, LogScaleRule<T>>(mean, rho, varianceGradient, meanGradient, scaleGradient, count, divergence);
 
     /// <summary>
     /// From the gradient in a sampled weight w = mu + d, d = sigma eps, which meanGradient holds, to those in mu and rho, the divergence's
@@ -107,6 +125,22 @@ internal static unsafe class MeanFieldKernels
         high += second;
     }
 
+    // A variance below the least normal number counts as zero: processors take a hundred times as long over subnormal numbers.
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static Vector<T> VarianceOf<T>(Vector<T> rho)
+        where T : unmanaged, IBinaryFloatingPointIeee754<T>
+    {
+        Vector<T> variance = VectorExp.Exp(rho + rho);
+        return Vector.AndNot(variance, Vector.LessThan(variance, new Vector<T>(FloatRange.LeastNormal<T>())));
+    }
+
+    private static T VarianceOf<T>(T rho)
+        where T : unmanaged, IBinaryFloatingPointIeee754<T>
+    {
+        T variance = T.Exp(rho + rho);
+        return variance < FloatRange.LeastNormal<T>() ? T.Zero : variance;
+    }
+
     private interface IRule<T>
         where T : unmanaged, IBinaryFloatingPointIeee754<T>
     {
@@ -126,6 +160,19 @@ internal static unsafe class MeanFieldKernels
         public static Vector<T> Variance(Vector<T> scale) => scale;
 
         public static T Variance(T scale) => scale;
+
+        public static Vector<T> Gradient(Vector<T> variance, Vector<T> meanGradient, Vector<T> factor) => (variance + variance) * factor;
+
+        public static T Gradient(T variance, T meanGradient, T factor) => (variance + variance) * factor;
+    }
+
+    // The scale is rho, the factor the gradient in sigma^2.
+    private readonly struct LogScaleRule<T> : IRule<T>
+        where T : unmanaged, IBinaryFloatingPointIeee754<T>
+    {
+        public static Vector<T> Variance(Vector<T> scale) => VarianceOf(scale);
+
+        public static T Variance(T scale) => VarianceOf(scale);
 
         public static Vector<T> Gradient(Vector<T> variance, Vector<T> meanGradient, Vector<T> factor) => (variance + variance) * factor;
 

@@ -32,6 +32,9 @@ public sealed class CategoricalLikelihood : Likelihood
     }
 
     /// <inheritdoc/>
+    internal override bool HasClosedForm => true;
+
+    /// <inheritdoc/>
     internal override LossGradient? Differentiate<T>(ReadOnlySpan<T> output, ReadOnlySpan<long> shape, Tensor target, double factor, Span<T> gradient)
     {
         if (target.dtype != ScalarType.Int64 || target.device_type != TorchSharp.DeviceType.CPU || !target.is_contiguous() || target.dim() != 1 || target.size(0) != shape[0])

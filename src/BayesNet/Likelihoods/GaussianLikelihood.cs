@@ -68,6 +68,9 @@ public sealed class GaussianLikelihood : Likelihood
     }
 
     /// <inheritdoc/>
+    internal override bool HasClosedForm => true;
+
+    /// <inheritdoc/>
     internal override LossGradient? Differentiate<T>(ReadOnlySpan<T> output, ReadOnlySpan<long> shape, Tensor target, double factor, Span<T> gradient)
     {
         if (!TensorMemory.IsPlain<T>(target) || !target.shape.AsSpan().SequenceEqual(shape) || !TensorMemory.IsPlain<T>(_logNoise))

@@ -35,6 +35,9 @@ public abstract class Likelihood : nn.Module
     /// <param name="outputs">(samples, batch, ...): the network's output under each sample. The predictive keeps what it needs.</param>
     public abstract Predictive Predict(Tensor outputs);
 
+    /// <summary>Whether <see cref="Differentiate"/> does without autograd.</summary>
+    internal virtual bool HasClosedForm => false;
+
     /// <summary>
     /// The log likelihood of a batch and its gradient in the output, for steps that do without autograd: by autograd from the output on,
     /// unless a derived class has it in closed form.

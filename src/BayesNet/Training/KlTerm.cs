@@ -1,4 +1,5 @@
 using BayesNet.Divergences;
+using BayesNet.Kernels;
 using BayesNet.Posteriors;
 using BayesNet.Priors;
 using BayesNet.Runtime;
@@ -15,9 +16,28 @@ internal sealed class KlTerm
 {
     private readonly (IBayesianModule Module, (Posterior Posterior, Prior Prior)[]? Direct)[] _modules;
 
+    // A posterior that two modules share counts twice, which no fused function would know.
+    private readonly (Posterior Posterior, Prior Prior)[] _offered;
+    private readonly Dictionary<Posterior, GradientBuffers.Divergence> _pending = [];
+
     /// <summary>The KL term of a model with at least one Bayesian module.</summary>
     internal KlTerm(nn.Module model)
-        => _modules = [.. model.BayesianModules().Select(entry => (entry.Module, Direct(entry.Module.DivergenceTerms)))];
+    {
+        _modules = [.. model.BayesianModules().Select(entry => (entry.Module, Direct(entry.Module.DivergenceTerms)))];
+        _offered = [.. _modules.SelectMany(entry => entry.Direct ?? []).GroupBy(term => term.Posterior).Where(group => group.Count() == 1).Select(group => group.First())];
+    }
+
+    /// <summary>Lets fused functions compute what they can of <see cref="Accumulate"/> while a pass is open, with the same weight.</summary>
+    internal void Offer(GradientBuffers.Pass pass, double weight)
+    {
+        foreach ((Posterior posterior, Prior prior) in _offered)
+        {
+            var gaussian = (GaussianPrior)prior;
+            var divergence = new GradientBuffers.Divergence(gaussian.ScalarMean, gaussian.ScalarStdDev, weight);
+            _pending[posterior] = divergence;
+            pass.Offer(((MeanFieldGaussian)posterior).ScaleParameter, divergence);
+        }
+    }
 
     /// <summary>
     /// KL(q || p) in nats, summed over the modules, with <paramref name="weight"/> times its gradient added to the parameters' <c>.grad</c>.
@@ -33,7 +53,11 @@ internal sealed class KlTerm
             if (direct is not null && InReach(direct))
             {
                 foreach ((Posterior posterior, Prior prior) in direct)
-                    total += DirectGaussianDivergence.Accumulate(posterior, prior, weight);
+                {
+                    total += _pending.Remove(posterior, out GradientBuffers.Divergence? divergence) && divergence.HasGradient
+                        ? divergence.Value
+                        : DirectGaussianDivergence.Accumulate(posterior, prior, weight);
+                }
             }
             else
             {

@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using System.Numerics;
 using BayesNet.Diagnostics;
 using BayesNet.Kernels;
 using BayesNet.Likelihoods;
@@ -229,20 +230,57 @@ public sealed class VariationalTrainer : IDisposable
 
         using var scope = NewDisposeScope();
         using GradientBuffers.Pass pass = _gradients.Open();
+        _klTerm.Offer(pass, klWeight / _trainingSetSize);
         Tensor x = inputs.to(_device);
         Tensor y = targets.to(_device);
         double negativeLogLikelihood = 0;
         for (int s = 0; s < _options.Samples; s++)
         {
             using var sample = NewDisposeScope();
-            Tensor loss = Likelihood.LogLikelihood(_model.call(x), y).mean().neg();
-            double value = Finite(loss, "negative log likelihood", x, y);
-            negativeLogLikelihood += value / _options.Samples;
-            (_options.Samples == 1 ? loss : loss.Times(1.0 / _options.Samples)).backward();
+            negativeLogLikelihood += Differentiate(_model.call(x), x, y, pass) / _options.Samples;
         }
 
-double kl = Finite(_klTerm.Accumulate(klWeight / _trainingSetSize), "KL divergence", x, y);
+        // What the KL term still adds goes to gradients that stand.
+        pass.Dispose();
+        double kl = Finite(_klTerm.Accumulate(klWeight / _trainingSetSize), "KL divergence", x, y);
         return Result(negativeLogLikelihood, kl, klWeight);
+    }
+
+    /// <summary>Returns the mean negative log likelihood and runs the backward pass of it over the number of samples.</summary>
+    private double Differentiate(Tensor output, Tensor x, Tensor y, GradientBuffers.Pass pass)
+    {
+        double? inClosedForm = !Likelihood.HasClosedForm || !output.requires_grad || output.dim() != 2 || output.size(0) == 0 ? null
+            : TensorMemory.IsPlain<float>(output) ? DifferentiateInClosedForm<float>(output, x, y, pass)
+            : TensorMemory.IsPlain<double>(output) ? DifferentiateInClosedForm<double>(output, x, y, pass)
+            : null;
+        if (inClosedForm is { } found)
+            return found;
+        Tensor loss = Likelihood.LogLikelihood(output, y).mean().neg();
+        double value = Finite(loss, "negative log likelihood", x, y);
+        (_options.Samples == 1 ? loss : loss.Times(1.0 / _options.Samples)).backward();
+        return value;
+    }
+
+    private double? DifferentiateInClosedForm<T>(Tensor output, Tensor x, Tensor y, GradientBuffers.Pass pass)
+        where T : unmanaged, IBinaryFloatingPointIeee754<T>
+    {
+        Tensor gradient = empty(output.shape, dtype: output.dtype);
+        long batch = output.size(0);
+        if (Likelihood.Differentiate(
+            TensorMemory.Span<T>(output), [batch, output.size(1)], y, -1.0 / (batch * _options.Samples), TensorMemory.Span<T>(gradient)) is not { } loss)
+        {
+            return null;
+        }
+
+        double value = Finite(-loss.LogLikelihood / batch, "negative log likelihood", x, y);
+        if (loss.Parameter is { requires_grad: true } own && pass.TryWrite(own, out Tensor memory, out bool add))
+        {
+            Span<T> stored = TensorMemory.Span<T>(memory);
+            stored[0] = (add ? stored[0] : T.Zero) + T.CreateTruncating(loss.ParameterGradient);
+        }
+
+        output.backward([gradient]);
+        return value;
     }
 
     /// <summary>

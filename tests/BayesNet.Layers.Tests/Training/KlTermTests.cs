@@ -1,3 +1,4 @@
+using BayesNet.Kernels;
 using BayesNet.Likelihoods;
 using BayesNet.Posteriors;
 using BayesNet.Priors;
@@ -72,6 +73,83 @@ public sealed class KlTermTests
         var error = Assert.Throws<NonFiniteLossException>(() => trainer.Step(randn(4, 3), randn(4, 1)));
         Assert.Contains("KL divergence", error.Message, StringComparison.Ordinal);
         Assert.True(before.eq(posterior.Mean).all().item<bool>());
+    }
+
+    /// <summary>
+    /// Divergences that fused functions compute beside their own work, in blocks on two threads too, and what the term computes itself: of a layer
+    /// with another estimator, of one that no gradient reached, of one used in two passes, and of a posterior that two modules share.
+    /// </summary>
+    [Theory]
+    [InlineData("once")]
+    [InlineData("twice")]
+    [InlineData("no backward")]
+    [InlineData("scale frozen")]
+    [InlineData("shared")]
+    public void OfferedDivergencesCountOnce(string use)
+    {
+        using var scope = NewDisposeScope();
+        using BayesLinear first = bnn.Linear(403, 301, dtype: ScalarType.Float64), second = bnn.Linear(301, 2, dtype: ScalarType.Float64);
+        using Sequential model = nn.Sequential(("first", first), ("second", second));
+        if (use == "scale frozen")
+            ((MeanFieldGaussian)first.WeightPosterior).ScaleParameter.requires_grad_(false);
+        using var other = new Sharing(first);
+        using Sequential whole = use == "shared" ? nn.Sequential(("model", model), ("other", other)) : nn.Sequential(("model", model));
+        Tensor x = randn(20, 403, dtype: ScalarType.Float64);
+        const double weight = 0.3;
+
+        var term = new KlTerm(whole);
+        using var buffers = new GradientBuffers(model.parameters().Where(parameter => parameter.requires_grad));
+        model.SeedNoise(1);
+        double value;
+        using (GradientBuffers.Pass pass = buffers.Open())
+        {
+            term.Offer(pass, weight);
+            Fit();
+            pass.Dispose();
+            value = term.Accumulate(weight);
+        }
+
+        Tensor?[] offered = Gradients();
+        model.zero_grad();
+        model.SeedNoise(1);
+        Fit();
+        Tensor divergence = whole.KlDivergence();
+        (divergence * weight).backward();
+
+        Assert.Equal(1, value / divergence.item<double>(), 1e-12);
+        foreach ((Tensor? expected, Tensor? actual) in Gradients().Zip(offered))
+        {
+            Assert.Equal(expected is null, actual is null);
+            if (expected is not null)
+                Assert.InRange((expected - actual!).abs().max().item<double>(), 0, 1e-13 * expected.abs().max().item<double>());
+        }
+
+        void Fit()
+        {
+            Tensor loss = model.call(x).square().mean();
+            if (use != "no backward")
+                loss.backward();
+            if (use == "twice")
+                model.call(x).square().mean().backward();
+        }
+
+        Tensor?[] Gradients() => [.. model.parameters().Select(parameter => parameter.grad?.clone())];
+    }
+
+    /// <summary>A module whose divergence is that of another's weight.</summary>
+    private sealed class Sharing(BayesLinear owner) : nn.Module<Tensor, Tensor>(nameof(Sharing)), IBayesianModule
+    {
+        public Estimators.Estimator Estimator { get; set; } = Estimators.Estimator.MeanOnly;
+
+        public Estimators.NoiseSource Noise => owner.Noise;
+
+        public IReadOnlyList<(Posterior Posterior, Prior Prior)> DivergenceTerms => [(owner.WeightPosterior, owner.WeightPrior)];
+
+        public Tensor KlDivergence() => Divergences.KlDivergences.Compute(owner.WeightPosterior, owner.WeightPrior);
+
+        public string? WhyNot(Estimators.Estimator estimator) => null;
+
+        public override Tensor forward(Tensor input) => input.alias();
     }
 
     private static Sequential Model(ScalarType dtype, bool mixed)

@@ -60,18 +60,20 @@ public sealed class TrainerTests
 
     /// <summary>The gradient is that of the loss it reports, and that of S samples the mean of S gradients of one.</summary>
     [Theory]
-    [InlineData("local reparameterization")]
-    [InlineData("shared weights")]
-    [InlineData("weights per example")]
-    [InlineData("flipout")]
-    public void TheGradientOfSeveralSamplesIsTheMeanOfTheirGradients(string estimator)
+    [InlineData("local reparameterization", true)]
+    [InlineData("local reparameterization", false)]
+    [InlineData("shared weights", true)]
+    [InlineData("shared weights", false)]
+    [InlineData("weights per example", false)]
+    [InlineData("flipout", false)]
+    public void TheGradientOfSeveralSamplesIsTheMeanOfTheirGradients(string estimator, bool compile)
     {
         const int samples = 4;
         using var scope = NewDisposeScope();
         using var model = Model(ScalarType.Float64);
         using var likelihood = new GaussianLikelihood(noise: 0.5);
-        using var several = new VariationalTrainer(model, likelihood, 50, new TrainerOptions { Samples = samples });
-        using var one = new VariationalTrainer(model, likelihood, 50);
+        using var several = new VariationalTrainer(model, likelihood, 50, new TrainerOptions { Samples = samples, Compile = compile });
+        using var one = new VariationalTrainer(model, likelihood, 50, new TrainerOptions { Compile = compile });
         using var _ = model.WithEstimator(TestKit.EstimatorCase.Named(estimator).Estimator);
         (Tensor x, Tensor y) = Data(10, ScalarType.Float64);
 

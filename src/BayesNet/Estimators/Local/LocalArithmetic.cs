@@ -76,47 +76,6 @@ internal static unsafe class LocalArithmetic
         Keep(mean, variance, noise);
     }
 
-    /// <summary>gradient = 2 variance * (h' x2), or that added to it, for a linear layer; false where there is no BLAS to call.</summary>
-    internal static bool TryLogScaleGradient(Tensor h, Tensor square, Tensor variance, Tensor gradient, bool add)
-    {
-        if (!MatrixProduct.IsAvailable)
-            return false;
-        int rows = (int)h.size(0), outputs = (int)h.size(1), inputs = (int)square.size(1);
-        if (h.dtype == ScalarType.Float32)
-        {
-            LocalKernel.LogScaleGradient(
-                TensorMemory.Pointer<float>(h), TensorMemory.Pointer<float>(square), TensorMemory.Pointer<float>(variance), TensorMemory.Pointer<float>(gradient),
-                add, rows, outputs, inputs);
-        }
-        else
-        {
-            LocalKernel.LogScaleGradient(
-                TensorMemory.Pointer<double>(h), TensorMemory.Pointer<double>(square), TensorMemory.Pointer<double>(variance), TensorMemory.Pointer<double>(gradient),
-                add, rows, outputs, inputs);
-        }
-
-        Keep(h, square, variance, gradient);
-        return true;
-    }
-
-    /// <summary>gradient = the sums over the rows of a linear layer's <paramref name="rowGradients"/>, times 2 variance where there is one, or that added to it.</summary>
-    internal static void BiasGradient(Tensor rowGradients, Tensor? variance, Tensor gradient, bool add)
-    {
-        long rows = rowGradients.size(0), outputs = rowGradients.size(1);
-        if (gradient.dtype == ScalarType.Float32)
-        {
-            LocalKernel.BiasGradient(
-                TensorMemory.Pointer<float>(rowGradients), variance is null ? null : TensorMemory.Pointer<float>(variance), TensorMemory.Pointer<float>(gradient), add, rows, outputs);
-        }
-        else
-        {
-            LocalKernel.BiasGradient(
-                TensorMemory.Pointer<double>(rowGradients), variance is null ? null : TensorMemory.Pointer<double>(variance), TensorMemory.Pointer<double>(gradient), add, rows, outputs);
-        }
-
-        Keep(rowGradients, gradient, variance);
-    }
-
     /// <summary>Whether loops can read and write all of these.</summary>
     internal static bool IsPlain(params ReadOnlySpan<Tensor> tensors)
     {
@@ -130,11 +89,10 @@ internal static unsafe class LocalArithmetic
     }
 
     // Their memory was read by address.
-    private static void Keep(Tensor a, Tensor b, Tensor? c = null, Tensor? d = null)
+    private static void Keep(Tensor a, Tensor b, Tensor? c = null)
     {
         GC.KeepAlive(a);
         GC.KeepAlive(b);
         GC.KeepAlive(c);
-        GC.KeepAlive(d);
     }
 }

@@ -70,6 +70,8 @@ internal sealed class LocalNode : GraphNode
         }
 
         bool recorded = is_grad_enabled() && inputs.Any(tensor => tensor.requires_grad);
+        if (precision == VariancePrecision.Full && map is LinearMap && LinearLocalNode.Fits(inputs, recorded))
+            return products.Finish(LinearLocalNode.Forward(products, inputs, noise, recorded), input).MoveToOuterDisposeScope();
         Tensor output;
         LocalNode? node;
         using (no_grad())
@@ -138,7 +140,7 @@ internal sealed class LocalNode : GraphNode
     {
         if (is_grad_enabled())
         {
-            BackwardWithGraph(gradient, gradients);
+            Differentiate(_products, Inputs(), gradient, _factor, _precision, gradients);
             return;
         }
 
@@ -177,19 +179,16 @@ internal sealed class LocalNode : GraphNode
     {
         Tensor square = _pool.Rent(x.shape, x.dtype, x.device);
         LocalArithmetic.Multiply(x, x, square, _plain);
-        if (!(_plain && _precision == VariancePrecision.Full && _products is LinearMap && LocalArithmetic.TryLogScaleGradient(h, square, _variance, target, add)))
+        Tensor product = add ? _pool.Rent(target.shape, target.dtype, target.device) : target;
+        VarianceProduct.WeightGradient(_products, h, square, product, _precision);
+        if (add)
         {
-            Tensor product = add ? _pool.Rent(target.shape, target.dtype, target.device) : target;
-            VarianceProduct.WeightGradient(_products, h, square, product, _precision);
-            if (add)
-            {
-                LocalArithmetic.AddTwiceProduct(target, product, _variance, _plain);
-                _pool.Return(product);
-            }
-            else
-            {
-                target.mul_(_variance).mul_(Scalars.Two);
-            }
+            LocalArithmetic.AddTwiceProduct(target, product, _variance, _plain);
+            _pool.Return(product);
+        }
+        else
+        {
+            target.mul_(_variance).mul_(Scalars.Two);
         }
 
         _pool.Return(square);
@@ -212,12 +211,6 @@ internal sealed class LocalNode : GraphNode
 
     private void BiasGradient(Tensor ofOutputs, Tensor? variance, Tensor target, bool add)
     {
-        if (_plain && _products is LinearMap)
-        {
-            LocalArithmetic.BiasGradient(ofOutputs, variance, target, add);
-            return;
-        }
-
         Tensor sum = _products.BiasGradient(ofOutputs);
         if (variance is not null)
             sum.mul_(variance).mul_(Scalars.Two);
@@ -228,18 +221,22 @@ internal sealed class LocalNode : GraphNode
     }
 
     /// <summary>The gradients as functions with gradients of their own: those of the twin, with the noise that was drawn.</summary>
-    private void BackwardWithGraph(Tensor gradient, Span<Tensor?> gradients)
+    /// <param name="products">f.</param>
+    /// <param name="inputs">As <see cref="Compose"/> takes them.</param>
+    /// <param name="gradient">The gradient of the output.</param>
+    /// <param name="factor">zeta / (2 sqrt(v)).</param>
+    /// <param name="precision">Of the variance's products.</param>
+    /// <param name="gradients">Receives those of the inputs that require one.</param>
+    internal static void Differentiate(
+        ILocalProducts products, Tensor[] inputs, Tensor gradient, Tensor factor, VariancePrecision precision, Span<Tensor?> gradients)
     {
-        var inputs = new Tensor[_needed.Length];
-        for (int i = 0; i < inputs.Length; i++)
-            inputs[i] = Input(i);
-        Tensor output = Compose(_products, inputs, stdDev => stdDev.detach().mul(_factor).mul(Scalars.Two), _precision);
-        Tensor[] needed = [.. inputs.Where((_, i) => _needed[i])];
+        Tensor output = Compose(products, inputs, stdDev => stdDev.detach().mul(factor).mul(Scalars.Two), precision);
+        Tensor[] needed = [.. inputs.Where(input => input.requires_grad)];
         IList<Tensor> found = autograd.grad([output], needed, [gradient], retain_graph: true, create_graph: true);
         int next = 0;
         for (int i = 0; i < inputs.Length; i++)
         {
-            if (_needed[i])
+            if (inputs[i].requires_grad)
                 gradients[i] = found[next++];
         }
     }

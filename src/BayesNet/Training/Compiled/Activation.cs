@@ -5,14 +5,6 @@ using static TorchSharp.torch;
 
 namespace BayesNet.Training.Compiled;
 
-/// <summary>An elementwise function and its derivative.</summary>
-internal interface IActivation<T>
-    where T : unmanaged, IBinaryFloatingPointIeee754<T>
-{
-    /// <summary>f(x), and f'(x) as libtorch's own backward has it where f has a kink.</summary>
-    (Vector<T> Value, Vector<T> Derivative) Apply(Vector<T> x);
-}
-
 /// <summary>The activations that a compiled step knows.</summary>
 internal static class Activation
 {
@@ -56,12 +48,6 @@ internal static class Activation
     private static Vector<T> Sigmoid<T>(Vector<T> x)
         where T : unmanaged, IBinaryFloatingPointIeee754<T>
         => Vector<T>.One / (Vector<T>.One + VectorExp.Exp(-x));
-
-    private readonly struct Identity<T> : IActivation<T>
-        where T : unmanaged, IBinaryFloatingPointIeee754<T>
-    {
-        public (Vector<T> Value, Vector<T> Derivative) Apply(Vector<T> x) => (x, Vector<T>.One);
-    }
 
     private readonly struct Rectifier<T> : IActivation<T>
         where T : unmanaged, IBinaryFloatingPointIeee754<T>

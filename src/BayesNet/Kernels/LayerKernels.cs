@@ -1,7 +1,7 @@
 using System.Numerics;
 using System.Runtime.CompilerServices;
 
-namespace BayesNet.Training.Compiled;
+namespace BayesNet.Kernels;
 
 /// <summary>The passes over activations that lie between a layer's matrix products, on a block of columns of row-major matrices.</summary>
 internal static unsafe class LayerKernels
