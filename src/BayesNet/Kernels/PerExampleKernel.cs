@@ -46,9 +46,9 @@ internal static unsafe class PerExampleKernel
         internal T* InputOf(long example, long position) => (T*)Input + (example * Positions + position) * Inputs;
 
         /// <summary>sigma of a tile's rows.</summary>
-        internal void Scales(in Exponential<T> exponential, long row, long rows, T* scales)
+        internal void Scales(long row, long rows, T* scales)
             => GaussianSampleKernel.Scales(
-                exponential, new ReadOnlySpan<T>((T*)LogScale + row * Inputs, (int)(rows * Inputs)), new Span<T>(scales, (int)Room));
+                new ReadOnlySpan<T>((T*)LogScale + row * Inputs, (int)(rows * Inputs)), new Span<T>(scales, (int)Room));
 
         /// <summary>eps of a tile's rows, somewhere in <paramref name="buffer"/>: filling whole groups is fastest.</summary>
         internal T* Noise(long example, long row, long rows, T* buffer)
@@ -129,14 +129,13 @@ internal static unsafe class PerExampleKernel
     {
         public void Run(long begin, long end)
         {
-            var exponential = new Exponential<T>();
             using var buffer = new NativeBuffer<T>();
             T* scales = buffer.Reserve(2 * product.Room), noise = scales + product.Room;
             (long inputs, long outputs) = (product.Inputs, product.Outputs);
             for (long row = begin * product.Rows; row < Math.Min(end * product.Rows, outputs); row += product.Rows)
             {
                 long rows = Math.Min(product.Rows, outputs - row);
-                product.Scales(exponential, row, rows, scales);
+                product.Scales(row, rows, scales);
                 for (long n = 0; n < product.Batch; n++)
                 {
                     T* eps = product.Noise(n, row, rows, noise);
@@ -173,7 +172,7 @@ internal static unsafe class PerExampleKernel
         {
             T* scales = buffer, noise = scales + product.Room, products = noise + product.Room;
             (long inputs, long outputs, long rows) = (product.Inputs, product.Outputs, Math.Min(product.Rows, product.Outputs - row));
-            product.Scales(new Exponential<T>(), row, rows, scales);
+            product.Scales(row, rows, scales);
             new Span<T>(products, (int)(rows * inputs)).Clear();
             for (long n = 0; n < product.Batch; n++)
             {
