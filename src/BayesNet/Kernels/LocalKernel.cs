@@ -25,7 +25,7 @@ internal static unsafe class LocalKernel
     }
 
     /// <summary>
-    /// y = mean + s noise, in the mean's memory, and dy/dvariance = noise / (2 s), in the noise's, s the root of the variance. A variance below
+    /// y = mean + s noise, in the mean's memory, and dy/dvariance = noise / (2 s), in the variance's, s the root of the variance. A variance below
     /// <paramref name="floor"/> counts as that, and has no derivative.
     /// </summary>
     internal static void Sample<T>(T* mean, T* variance, T* noise, T floor, long count)
@@ -93,7 +93,7 @@ internal static unsafe class LocalKernel
                 Vector<T> below = Vector.LessThan(v, least);
                 Vector<T> s = Vector.SquareRoot(Vector.ConditionalSelect(below, least, v));
                 (Vector.Load(mean + i) + s * z).Store(mean + i);
-                Vector.ConditionalSelect(below, Vector<T>.Zero, half * z / s).Store(noise + i);
+                Vector.ConditionalSelect(below, Vector<T>.Zero, half * z / s).Store(variance + i);
             }
 
             for (; i < end; i++)
@@ -101,7 +101,7 @@ internal static unsafe class LocalKernel
                 bool below = variance[i] < floor;
                 T s = T.Sqrt(below ? floor : variance[i]), z = noise[i];
                 mean[i] += s * z;
-                noise[i] = below ? T.Zero : T.CreateTruncating(0.5) * z / s;
+                variance[i] = below ? T.Zero : T.CreateTruncating(0.5) * z / s;
             }
         }
     }

@@ -101,9 +101,18 @@ internal sealed unsafe class LinearLocalNode<T> : GraphNode
             int taken = 0;
             var task = new LocalLinearForward<T>
             {
-                Layer = Operands(inputs, batch, width, outputs, squaresAt), Blocks = blocks, Divergence = Form(ofWeight, 0), Floor = FloatRange.LeastNormal<T>(),
-                Bias = hasBias ? TensorMemory.Pointer<T>(inputs[BiasMean]) : null, BiasVariance = hasBias ? biasVarianceAt : null,
-                Means = meansAt, Output = TensorMemory.Pointer<T>(output), Factor = factorAt, Divergences = divergences, Scratch = scratchAt, Taken = &taken,
+                Layer = Operands(inputs, batch, width, outputs, squaresAt),
+                Blocks = blocks,
+                Divergence = Form(ofWeight, 0),
+                Floor = FloatRange.LeastNormal<T>(),
+                Bias = hasBias ? TensorMemory.Pointer<T>(inputs[BiasMean]) : null,
+                BiasVariance = hasBias ? biasVarianceAt : null,
+                Means = meansAt,
+                Output = TensorMemory.Pointer<T>(output),
+                Factor = factorAt,
+                Divergences = divergences,
+                Scratch = scratchAt,
+                Taken = &taken,
             };
             TorchThreads.For(blocks.Count, blocks.Grain(width, batch), ref task);
             if (ofWeight is not null)
@@ -170,8 +179,14 @@ internal sealed unsafe class LinearLocalNode<T> : GraphNode
             int taken = 0;
             var task = new LocalLinearInputGradient<T>
             {
-                Layer = layer, Blocks = blocks, OutputGradient = g, VarianceGradient = h, Gradient = TensorMemory.Pointer<T>(result), Terms = termsAt,
-                Scratch = scratchAt, Taken = &taken,
+                Layer = layer,
+                Blocks = blocks,
+                OutputGradient = g,
+                VarianceGradient = h,
+                Gradient = TensorMemory.Pointer<T>(result),
+                Terms = termsAt,
+                Scratch = scratchAt,
+                Taken = &taken,
             };
             TorchThreads.For(blocks.Count, blocks.Grain(_outputs, _batch), ref task);
         }
@@ -191,9 +206,19 @@ internal sealed unsafe class LinearLocalNode<T> : GraphNode
             int taken = 0;
             var task = new LocalLinearWeightGradient<T>
             {
-                Layer = layer, Blocks = blocks, Divergence = Claim(LogScale, gradients), OutputGradient = g, VarianceGradient = h,
-                MeanGradient = inMean, LogScaleGradient = inLogScale, AddMean = addMean, AddLogScale = addLogScale,
-                BiasSums = HasBias ? sumsAt : null, BiasVarianceSums = HasBias ? sumsAt + _outputs : null, Scratch = scratchAt, Taken = &taken,
+                Layer = layer,
+                Blocks = blocks,
+                Divergence = Claim(LogScale, gradients),
+                OutputGradient = g,
+                VarianceGradient = h,
+                MeanGradient = inMean,
+                LogScaleGradient = inLogScale,
+                AddMean = addMean,
+                AddLogScale = addLogScale,
+                BiasSums = HasBias ? sumsAt : null,
+                BiasVarianceSums = HasBias ? sumsAt + _outputs : null,
+                Scratch = scratchAt,
+                Taken = &taken,
             };
             TorchThreads.For(blocks.Count, blocks.Grain(_inputs, _batch), ref task);
             if (HasBias)
@@ -250,7 +275,12 @@ internal sealed unsafe class LinearLocalNode<T> : GraphNode
     private static LocalLinear<T> Operands(Tensor[] inputs, int batch, int width, int outputs, T* squares)
         => new()
         {
-            Batch = batch, Inputs = width, Outputs = outputs, Input = TensorMemory.Pointer<T>(inputs[Input0]), Squares = squares,
-            Mean = TensorMemory.Pointer<T>(inputs[Mean]), LogScale = TensorMemory.Pointer<T>(inputs[LogScale]),
+            Batch = batch,
+            Inputs = width,
+            Outputs = outputs,
+            Input = TensorMemory.Pointer<T>(inputs[Input0]),
+            Squares = squares,
+            Mean = TensorMemory.Pointer<T>(inputs[Mean]),
+            LogScale = TensorMemory.Pointer<T>(inputs[LogScale]),
         };
 }

@@ -50,7 +50,7 @@ internal static unsafe class LocalArithmetic
         Keep(sum, x, y);
     }
 
-    /// <summary>mean becomes mean + s noise, noise becomes noise / (2 s), or 0 where the variance is below the least normal number, s the variance's root.</summary>
+    /// <summary>mean becomes mean + s noise, variance becomes noise / (2 s), or 0 where it is below the least normal number, s its root.</summary>
     internal static void Sample(Tensor mean, Tensor variance, Tensor noise, bool plain)
     {
         if (!plain)
@@ -60,7 +60,7 @@ internal static unsafe class LocalArithmetic
             Tensor below = variance.lt(floor);
             Tensor stdDev = variance.clamp_min(floor).sqrt_();
             mean.addcmul_(stdDev, noise, Scalars.One);
-            noise.mul_(Scalars.Half).div_(stdDev).masked_fill_(below, Scalars.Zero);
+            variance.copy_(noise).mul_(Scalars.Half).div_(stdDev).masked_fill_(below, Scalars.Zero);
         }
         else if (mean.dtype == ScalarType.Float32)
         {

@@ -112,13 +112,12 @@ internal sealed class LocalNode : GraphNode
         LocalArithmetic.Multiply(x, x, square, plain);
         Tensor outputVariance = VarianceProduct.Of(products, square, variance, biasVariance, precision);
         pool.Return(square);
-        Tensor factor = noise.Normal(mean.shape, mean.dtype, mean.device);
-        plain = plain && LocalArithmetic.IsPlain(mean, outputVariance, factor);
-        LocalArithmetic.Sample(mean, outputVariance, factor, plain);
+        plain = plain && LocalArithmetic.IsPlain(mean, outputVariance);
+        Sample(mean, outputVariance, pool, noise, plain);
         node = null;
         if (recorded)
         {
-            node = new LocalNode(products, precision, inputs, plain, pool, variance, biasVariance, factor.DetachFromDisposeScope());
+            node = new LocalNode(products, precision, inputs, plain, pool, variance, biasVariance, factor: outputVariance.DetachFromDisposeScope());
             return mean;
         }
 
@@ -126,6 +125,24 @@ internal sealed class LocalNode : GraphNode
         if (biasVariance is not null)
             pool.Return(biasVariance);
         return mean;
+    }
+
+    /// <summary>mean becomes the output, variance the factor.</summary>
+    private static void Sample(Tensor mean, Tensor variance, TensorPool pool, NoiseSource noise, bool plain)
+    {
+        if (!plain)
+        {
+            LocalArithmetic.Sample(mean, variance, noise.Normal(mean.shape, mean.dtype, mean.device), plain);
+            return;
+        }
+
+        Tensor zeta = pool.Rent(mean.shape, mean.dtype, mean.device);
+        if (zeta.dtype == ScalarType.Float32)
+            noise.FillNormal(TensorMemory.Span<float>(zeta));
+        else
+            noise.FillNormal(TensorMemory.Span<double>(zeta));
+        LocalArithmetic.Sample(mean, variance, zeta, plain);
+        pool.Return(zeta);
     }
 
     private static Tensor Exponentiate(Tensor logScale, TensorPool pool, bool plain)
