@@ -271,7 +271,12 @@ internal sealed unsafe class CompiledStep<T> : CompiledStep
         var blocks = Blocks.Of(layer.Inputs, layer.Outputs);
         var task = new InputGradientTask<T>
         {
-            Layer = layer, Below = below, Blocks = blocks, Batch = _batch, Gradient = _gradient.Pointer, VarianceGradient = _varianceGradient.Pointer,
+            Layer = layer,
+            Below = below,
+            Blocks = blocks,
+            Batch = _batch,
+            Gradient = _gradient.Pointer,
+            VarianceGradient = _varianceGradient.Pointer,
         };
         TorchThreads.For(blocks.Count, blocks.Grain(layer.Outputs, _batch), ref task);
     }
@@ -283,8 +288,15 @@ internal sealed unsafe class CompiledStep<T> : CompiledStep
         int threads = Math.Min(blocks.Count, get_num_threads());
         var task = new WeightGradientTask<T>
         {
-            Layer = layer, Blocks = blocks, Batch = _batch, Input = input, InputSquares = squares, KlWeight = klFactor, Add = add,
-            Scratch = _scratch.Reserve(2L * threads * blocks.Size * layer.Inputs), Taken = &taken,
+            Layer = layer,
+            Blocks = blocks,
+            Batch = _batch,
+            Input = input,
+            InputSquares = squares,
+            KlWeight = klFactor,
+            Add = add,
+            Scratch = _scratch.Reserve(2L * threads * blocks.Size * layer.Inputs),
+            Taken = &taken,
         };
         TorchThreads.For(blocks.Count, blocks.Grain(layer.Inputs, _batch), ref task);
     }
@@ -358,7 +370,14 @@ internal sealed unsafe class CompiledStep<T> : CompiledStep
         {
             var task = new ForwardTask<T, TActivation>
             {
-                Layer = layer, Activation = activation, Blocks = blocks, Batch = batch, Input = input, InputSquares = squares, Divergences = divergences, Floor = Floor,
+                Layer = layer,
+                Activation = activation,
+                Blocks = blocks,
+                Batch = batch,
+                Input = input,
+                InputSquares = squares,
+                Divergences = divergences,
+                Floor = Floor,
             };
             TorchThreads.For(blocks.Count, blocks.Grain(layer.Inputs, batch), ref task);
         }
