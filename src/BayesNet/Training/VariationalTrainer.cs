@@ -29,6 +29,7 @@ public sealed class VariationalTrainer : IDisposable
     private readonly long _trainingSetSize;
     private readonly TrainerOptions _options;
     private readonly optim.Optimizer _optimizer;
+    private readonly LossCheck _check;
     private readonly KlTerm _klTerm;
     private readonly GradientBuffers _gradients;
     private readonly Generator? _order;
@@ -60,11 +61,12 @@ public sealed class VariationalTrainer : IDisposable
         Likelihood = likelihood;
         _trainingSetSize = trainingSetSize;
         _options = options ?? new TrainerOptions();
+        _check = new LossCheck(model, likelihood);
 
         Parameter reference = model.parameters().First(parameter => parameter.is_floating_point());
         _device = reference.device;
         likelihood.to(reference.dtype).to(_device);
-        Parameter[] trained = [.. NamedParameters().Select(entry => entry.Parameter).Where(parameter => parameter.requires_grad)];
+        Parameter[] trained = [.. model.parameters().Concat(likelihood.parameters()).Where(parameter => parameter.requires_grad)];
         _gradients = new GradientBuffers(trained);
         _optimizer = _options.Optimizer?.Invoke(trained) ?? new FusedAdam(trained, _options.LearningRate);
         if (_options.Seed is { } seed)
@@ -242,7 +244,7 @@ public sealed class VariationalTrainer : IDisposable
 
         // What the KL term still adds goes to gradients that stand.
         pass.Dispose();
-        double kl = Finite(_klTerm.Accumulate(klWeight / _trainingSetSize), "KL divergence", x, y);
+        double kl = _check.Finite(_klTerm.Accumulate(klWeight / _trainingSetSize), "KL divergence", Steps + 1, x, y);
         return Result(negativeLogLikelihood, kl, klWeight);
     }
 
@@ -256,7 +258,7 @@ public sealed class VariationalTrainer : IDisposable
         if (inClosedForm is { } found)
             return found;
         Tensor loss = Likelihood.LogLikelihood(output, y).mean().neg();
-        double value = Finite(loss, "negative log likelihood", x, y);
+        double value = _check.Finite(loss, "negative log likelihood", Steps + 1, x, y);
         (_options.Samples == 1 ? loss : loss.Times(1.0 / _options.Samples)).backward();
         return value;
     }
@@ -272,7 +274,7 @@ public sealed class VariationalTrainer : IDisposable
             return null;
         }
 
-        double value = Finite(-loss.LogLikelihood / batch, "negative log likelihood", x, y);
+        double value = _check.Finite(-loss.LogLikelihood / batch, "negative log likelihood", Steps + 1, x, y);
         if (loss.Parameter is { requires_grad: true } own && pass.TryWrite(own, out Tensor memory, out bool add))
         {
             Span<T> stored = TensorMemory.Span<T>(memory);
@@ -304,8 +306,8 @@ public sealed class VariationalTrainer : IDisposable
                 return null;
             }
 
-            negativeLogLikelihood += Finite(losses.NegativeLogLikelihood, "negative log likelihood", inputs, targets) / _options.Samples;
-            kl = Finite(losses.KlDivergence, "KL divergence", inputs, targets);
+            negativeLogLikelihood += _check.Finite(losses.NegativeLogLikelihood, "negative log likelihood", Steps + 1, inputs, targets) / _options.Samples;
+            kl = _check.Finite(losses.KlDivergence, "KL divergence", Steps + 1, inputs, targets);
             _compiled.Backward(s == 0 ? klWeight / _trainingSetSize : 0, add: s > 0, optimizer);
         }
 
@@ -422,40 +424,4 @@ public sealed class VariationalTrainer : IDisposable
             yield return enumerator.Current;
         }
     }
-
-    private double Finite(Tensor loss, string name, Tensor inputs, Tensor targets)
-        => Finite(
-            loss.dtype switch
-            {
-                ScalarType.Float32 => loss.item<float>(),
-                ScalarType.Float64 => loss.item<double>(),
-                _ => loss.to(ScalarType.Float64).item<double>(),
-            },
-            name,
-            inputs,
-            targets);
-
-    private double Finite(double value, string name, Tensor inputs, Tensor targets)
-        => double.IsFinite(value) ? value : throw NotFinite(name, value, inputs, targets);
-
-    private NonFiniteLossException NotFinite(string name, double value, Tensor inputs, Tensor targets)
-    {
-        string? culprit = NamedParameters().FirstOrDefault(entry => !IsFinite(entry.Parameter)).Name;
-        string reason = culprit is not null
-            ? $"the first parameter that is not finite is '{culprit}'. Lower the learning rate, or start again from an earlier state"
-            : !IsFinite(inputs) ? "the minibatch's inputs hold NaN or infinite values; remove or impute them"
-            : !IsFinite(targets) ? "the minibatch's targets hold NaN or infinite values; remove or impute them"
-            : "all parameters are finite, so a value overflowed on the way: standardise inputs and targets, or lower the learning rate";
-        return new NonFiniteLossException($"The {name} is {value} at step {Steps + 1}: {reason}. No step was taken.") { ParameterName = culprit };
-    }
-
-    private static bool IsFinite(Tensor tensor)
-    {
-        using var scope = NewDisposeScope();
-        return tensor.isfinite().all().item<bool>();
-    }
-
-    private IEnumerable<(string Name, Parameter Parameter)> NamedParameters()
-        => _model.named_parameters().Concat(Likelihood.named_parameters().Select(entry => ("likelihood." + entry.name, entry.parameter)))
-            .Select(entry => (entry.Item1, entry.Item2));
 }
