@@ -20,6 +20,9 @@ internal readonly record struct Blocks(int Extent, int Count)
     /// <summary>What no block has more rows or columns than.</summary>
     public int Size => (Extent + Count - 1) / Count + Alignment;
 
+    /// <summary>Room for one block, each row or column with <paramref name="other"/> entries: whole cache lines, so that every thread's is aligned alike.</summary>
+    public long Room(int other) => ((long)Size * other + Alignment - 1) / Alignment * Alignment;
+
     /// <summary>Blocks of <paramref name="extent"/> rows or columns, each with <paramref name="other"/> entries.</summary>
     public static Blocks Of(int extent, int other)
     {

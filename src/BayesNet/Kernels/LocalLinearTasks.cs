@@ -14,7 +14,7 @@ internal unsafe struct LocalLinear<T>
 
     /// <summary>Entries of scratch memory that a task with these blocks of the weight needs on all threads together.</summary>
     public static long ScratchFor(Blocks blocks, int other)
-        => (long)(blocks.Count == 1 ? blocks.Extent : Math.Min(blocks.Count, TorchSharp.torch.get_num_threads()) * blocks.Size) * other;
+        => blocks.Count == 1 ? (long)blocks.Extent * other : Math.Min(blocks.Count, TorchSharp.torch.get_num_threads()) * blocks.Room(other);
 }
 
 /// <summary>
@@ -43,7 +43,7 @@ internal unsafe struct LocalLinearForward<T> : IRangeBody
 
     public readonly void Run(long begin, long end)
     {
-        T* variance = Scratch + (long)Blocks.Size * Layer.Inputs * (Interlocked.Increment(ref *Taken) - 1);
+        T* variance = Scratch + Blocks.Room(Layer.Inputs) * (Interlocked.Increment(ref *Taken) - 1);
         for (long block = begin; block < end; block++)
         {
             (int first, int size) = Blocks.At(block);
@@ -77,7 +77,7 @@ internal unsafe struct LocalLinearInputGradient<T> : IRangeBody
 
     public readonly void Run(long begin, long end)
     {
-        T* variance = Scratch + (long)Blocks.Size * Layer.Outputs * (Interlocked.Increment(ref *Taken) - 1);
+        T* variance = Scratch + Blocks.Room(Layer.Outputs) * (Interlocked.Increment(ref *Taken) - 1);
         for (long block = begin; block < end; block++)
         {
             (int first, int size) = Blocks.At(block);
@@ -121,7 +121,7 @@ internal unsafe struct LocalLinearWeightGradient<T> : IRangeBody
 
     public readonly void Run(long begin, long end)
     {
-        T* scratch = Scratch + (long)Blocks.Size * Layer.Inputs * (Interlocked.Increment(ref *Taken) - 1);
+        T* scratch = Scratch + Blocks.Room(Layer.Inputs) * (Interlocked.Increment(ref *Taken) - 1);
         for (long block = begin; block < end; block++)
         {
             (int first, int size) = Blocks.At(block);

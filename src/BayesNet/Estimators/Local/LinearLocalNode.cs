@@ -1,4 +1,3 @@
-using System.Buffers;
 using System.Numerics;
 using BayesNet.Kernels;
 using BayesNet.Maps;
@@ -51,9 +50,9 @@ internal sealed unsafe class LinearLocalNode<T> : GraphNode
     private readonly bool _inputNeeded;
     private readonly GradientBuffers.Pass? _pass = GradientBuffers.Current;
     private readonly int _batch, _inputs, _outputs;
-    private readonly T[] _factor, _squares;
+    private readonly NativeBuffer<T> _factor, _squares;
 
-    private LinearLocalNode(ILocalProducts products, Tensor[] inputs, int batch, int width, int outputs, T[] factor, T[] squares)
+    private LinearLocalNode(ILocalProducts products, Tensor[] inputs, int batch, int width, int outputs, NativeBuffer<T> factor, NativeBuffer<T> squares)
     {
         (_products, _parameters, _inputNeeded) = (products, inputs, inputs[Input0].requires_grad);
         (_batch, _inputs, _outputs, _factor, _squares) = (batch, width, outputs, factor, squares);
@@ -68,65 +67,63 @@ internal sealed unsafe class LinearLocalNode<T> : GraphNode
         Tensor output;
         using (no_grad())
             output = empty([batch, outputs], dtype: x.dtype);
-        T[] factor = ArrayPool<T>.Shared.Rent(batch * outputs), squares = ArrayPool<T>.Shared.Rent(batch * width);
+        NativeBuffer<T> factor = AlignedPool<T>.Rent((long)batch * outputs), squares = AlignedPool<T>.Rent((long)batch * width);
         Compute(inputs, batch, width, outputs, noise, output, factor, squares);
         if (recorded)
             return new LinearLocalNode<T>(products, inputs, batch, width, outputs, factor, squares).Attach(output, inputs);
-        ArrayPool<T>.Shared.Return(factor);
-        ArrayPool<T>.Shared.Return(squares);
+        AlignedPool<T>.Return(factor);
+        AlignedPool<T>.Return(squares);
         return output;
     }
 
-    private static void Compute(Tensor[] inputs, int batch, int width, int outputs, NoiseSource noise, Tensor output, T[] factor, T[] squares)
+    private static void Compute(Tensor[] inputs, int batch, int width, int outputs, NoiseSource noise, Tensor output, NativeBuffer<T> factor, NativeBuffer<T> squares)
     {
         bool hasBias = inputs.Length > BiasMean;
         GradientBuffers.Divergence? ofWeight = GradientBuffers.Current?.DivergenceOf(inputs[LogScale]);
         GradientBuffers.Divergence? ofBias = hasBias ? GradientBuffers.Current?.DivergenceOf(inputs[BiasLogScale]) : null;
         noise.FillNormal(TensorMemory.Span<T>(output));
         var blocks = Blocks.Of(outputs, width);
-        T[] means = ArrayPool<T>.Shared.Rent(batch * outputs), scratch = Scratch(blocks, width), biasVariance = ArrayPool<T>.Shared.Rent(outputs);
-        fixed (T* factorAt = factor, squaresAt = squares, meansAt = means, scratchAt = scratch, biasVarianceAt = biasVariance)
+        NativeBuffer<T> means = AlignedPool<T>.Rent((long)batch * outputs), scratch = Scratch(blocks, width), biasVariance = AlignedPool<T>.Rent(outputs);
+        T* factorAt = factor.Pointer, squaresAt = squares.Pointer, meansAt = means.Pointer, scratchAt = scratch.Pointer, biasVarianceAt = biasVariance.Pointer;
+        T* input = TensorMemory.Pointer<T>(inputs[Input0]);
+        LocalKernel.Multiply(input, input, squaresAt, (long)batch * width);
+        if (hasBias)
         {
-            T* input = TensorMemory.Pointer<T>(inputs[Input0]);
-            LocalKernel.Multiply(input, input, squaresAt, (long)batch * width);
-            if (hasBias)
-            {
-                GaussianKlKernel.Entry<T> form = Form(ofBias, 0);
-                double varying = MeanFieldKernels.Variance(
-                    TensorMemory.Pointer<T>(inputs[BiasMean]), TensorMemory.Pointer<T>(inputs[BiasLogScale]), biasVarianceAt, outputs, form);
-                ofBias?.Value = varying + outputs * form.Constant;
-            }
-
-            double* divergences = stackalloc double[blocks.Count];
-            int taken = 0;
-            var task = new LocalLinearForward<T>
-            {
-                Layer = Operands(inputs, batch, width, outputs, squaresAt),
-                Blocks = blocks,
-                Divergence = Form(ofWeight, 0),
-                Floor = FloatRange.LeastNormal<T>(),
-                Bias = hasBias ? TensorMemory.Pointer<T>(inputs[BiasMean]) : null,
-                BiasVariance = hasBias ? biasVarianceAt : null,
-                Means = meansAt,
-                Output = TensorMemory.Pointer<T>(output),
-                Factor = factorAt,
-                Divergences = divergences,
-                Scratch = scratchAt,
-                Taken = &taken,
-            };
-            TorchThreads.For(blocks.Count, blocks.Grain(width, batch), ref task);
-            if (ofWeight is not null)
-            {
-                double sum = 0;
-                for (int block = 0; block < blocks.Count; block++)
-                    sum += divergences[block];
-                ofWeight.Value = sum + (double)outputs * width * task.Divergence.Constant;
-            }
+            GaussianKlKernel.Entry<T> form = Form(ofBias, 0);
+            double varying = MeanFieldKernels.Variance(
+                TensorMemory.Pointer<T>(inputs[BiasMean]), TensorMemory.Pointer<T>(inputs[BiasLogScale]), biasVarianceAt, outputs, form);
+            ofBias?.Value = varying + outputs * form.Constant;
         }
 
-        ArrayPool<T>.Shared.Return(means);
-        ArrayPool<T>.Shared.Return(scratch);
-        ArrayPool<T>.Shared.Return(biasVariance);
+        double* divergences = stackalloc double[blocks.Count];
+        int taken = 0;
+        var task = new LocalLinearForward<T>
+        {
+            Layer = Operands(inputs, batch, width, outputs, squaresAt),
+            Blocks = blocks,
+            Divergence = Form(ofWeight, 0),
+            Floor = FloatRange.LeastNormal<T>(),
+            Bias = hasBias ? TensorMemory.Pointer<T>(inputs[BiasMean]) : null,
+            BiasVariance = hasBias ? biasVarianceAt : null,
+            Means = meansAt,
+            Output = TensorMemory.Pointer<T>(output),
+            Factor = factorAt,
+            Divergences = divergences,
+            Scratch = scratchAt,
+            Taken = &taken,
+        };
+        TorchThreads.For(blocks.Count, blocks.Grain(width, batch), ref task);
+        if (ofWeight is not null)
+        {
+            double sum = 0;
+            for (int block = 0; block < blocks.Count; block++)
+                sum += divergences[block];
+            ofWeight.Value = sum + (double)outputs * width * task.Divergence.Constant;
+        }
+
+        AlignedPool<T>.Return(means);
+        AlignedPool<T>.Return(scratch);
+        AlignedPool<T>.Return(biasVariance);
         GC.KeepAlive(output);
         foreach (Tensor tensor in inputs)
             GC.KeepAlive(tensor);
@@ -139,24 +136,22 @@ internal sealed unsafe class LinearLocalNode<T> : GraphNode
         if (is_grad_enabled())
         {
             Tensor kept = empty([_batch, _outputs], dtype: gradient.dtype);
-            _factor.AsSpan(0, _batch * _outputs).CopyTo(TensorMemory.Span<T>(kept));
+            new ReadOnlySpan<T>(_factor.Pointer, _batch * _outputs).CopyTo(TensorMemory.Span<T>(kept));
             LocalNode.Differentiate(_products, inputs, gradient, kept, VariancePrecision.Full, gradients);
             return;
         }
 
         Tensor g = TensorMemory.IsPlain<T>(gradient) ? gradient : gradient.contiguous();
-        T[] h = ArrayPool<T>.Shared.Rent(_batch * _outputs);
-        fixed (T* hAt = h, factorAt = _factor, squaresAt = _squares)
-        {
-            T* gAt = TensorMemory.Pointer<T>(g);
-            LocalKernel.Multiply(gAt, factorAt, hAt, (long)_batch * _outputs);
-            LocalLinear<T> layer = Operands(inputs, _batch, _inputs, _outputs, squaresAt);
-            WeightGradient(layer, inputs, gAt, hAt, gradients);
-            if (_inputNeeded)
-                gradients[Input0] = InputGradient(layer, gAt, hAt, g.dtype);
-        }
+        NativeBuffer<T> h = AlignedPool<T>.Rent((long)_batch * _outputs);
+        T* hAt = h.Pointer, factorAt = _factor.Pointer, squaresAt = _squares.Pointer;
+        T* gAt = TensorMemory.Pointer<T>(g);
+        LocalKernel.Multiply(gAt, factorAt, hAt, (long)_batch * _outputs);
+        LocalLinear<T> layer = Operands(inputs, _batch, _inputs, _outputs, squaresAt);
+        WeightGradient(layer, inputs, gAt, hAt, gradients);
+        if (_inputNeeded)
+            gradients[Input0] = InputGradient(layer, gAt, hAt, g.dtype);
 
-        ArrayPool<T>.Shared.Return(h);
+        AlignedPool<T>.Return(h);
         GC.KeepAlive(g);
         foreach (Tensor tensor in inputs)
             GC.KeepAlive(tensor);
@@ -165,34 +160,32 @@ internal sealed unsafe class LinearLocalNode<T> : GraphNode
     /// <inheritdoc/>
     protected override void Released()
     {
-        ArrayPool<T>.Shared.Return(_factor);
-        ArrayPool<T>.Shared.Return(_squares);
+        AlignedPool<T>.Return(_factor);
+        AlignedPool<T>.Return(_squares);
     }
 
     private Tensor InputGradient(LocalLinear<T> layer, T* g, T* h, ScalarType dtype)
     {
         Tensor result = empty([_batch, _inputs], dtype: dtype);
         var blocks = Blocks.Of(_inputs, _outputs);
-        T[] terms = ArrayPool<T>.Shared.Rent(_batch * _inputs), scratch = Scratch(blocks, _outputs);
-        fixed (T* termsAt = terms, scratchAt = scratch)
+        NativeBuffer<T> terms = AlignedPool<T>.Rent((long)_batch * _inputs), scratch = Scratch(blocks, _outputs);
+        T* termsAt = terms.Pointer, scratchAt = scratch.Pointer;
+        int taken = 0;
+        var task = new LocalLinearInputGradient<T>
         {
-            int taken = 0;
-            var task = new LocalLinearInputGradient<T>
-            {
-                Layer = layer,
-                Blocks = blocks,
-                OutputGradient = g,
-                VarianceGradient = h,
-                Gradient = TensorMemory.Pointer<T>(result),
-                Terms = termsAt,
-                Scratch = scratchAt,
-                Taken = &taken,
-            };
-            TorchThreads.For(blocks.Count, blocks.Grain(_outputs, _batch), ref task);
-        }
+            Layer = layer,
+            Blocks = blocks,
+            OutputGradient = g,
+            VarianceGradient = h,
+            Gradient = TensorMemory.Pointer<T>(result),
+            Terms = termsAt,
+            Scratch = scratchAt,
+            Taken = &taken,
+        };
+        TorchThreads.For(blocks.Count, blocks.Grain(_outputs, _batch), ref task);
 
-        ArrayPool<T>.Shared.Return(terms);
-        ArrayPool<T>.Shared.Return(scratch);
+        AlignedPool<T>.Return(terms);
+        AlignedPool<T>.Return(scratch);
         return result;
     }
 
@@ -200,33 +193,31 @@ internal sealed unsafe class LinearLocalNode<T> : GraphNode
     {
         T* inMean = Target(Mean, gradients, out bool addMean), inLogScale = Target(LogScale, gradients, out bool addLogScale);
         var blocks = Blocks.Of(_outputs, _inputs);
-        T[] scratch = Scratch(blocks, _inputs), sums = ArrayPool<T>.Shared.Rent(2 * _outputs);
-        fixed (T* scratchAt = scratch, sumsAt = sums)
+        NativeBuffer<T> scratch = Scratch(blocks, _inputs), sums = AlignedPool<T>.Rent(2L * _outputs);
+        T* scratchAt = scratch.Pointer, sumsAt = sums.Pointer;
+        int taken = 0;
+        var task = new LocalLinearWeightGradient<T>
         {
-            int taken = 0;
-            var task = new LocalLinearWeightGradient<T>
-            {
-                Layer = layer,
-                Blocks = blocks,
-                Divergence = Claim(LogScale, gradients),
-                OutputGradient = g,
-                VarianceGradient = h,
-                MeanGradient = inMean,
-                LogScaleGradient = inLogScale,
-                AddMean = addMean,
-                AddLogScale = addLogScale,
-                BiasSums = HasBias ? sumsAt : null,
-                BiasVarianceSums = HasBias ? sumsAt + _outputs : null,
-                Scratch = scratchAt,
-                Taken = &taken,
-            };
-            TorchThreads.For(blocks.Count, blocks.Grain(_inputs, _batch), ref task);
-            if (HasBias)
-                BiasGradient(inputs, sumsAt, gradients);
-        }
+            Layer = layer,
+            Blocks = blocks,
+            Divergence = Claim(LogScale, gradients),
+            OutputGradient = g,
+            VarianceGradient = h,
+            MeanGradient = inMean,
+            LogScaleGradient = inLogScale,
+            AddMean = addMean,
+            AddLogScale = addLogScale,
+            BiasSums = HasBias ? sumsAt : null,
+            BiasVarianceSums = HasBias ? sumsAt + _outputs : null,
+            Scratch = scratchAt,
+            Taken = &taken,
+        };
+        TorchThreads.For(blocks.Count, blocks.Grain(_inputs, _batch), ref task);
+        if (HasBias)
+            BiasGradient(inputs, sumsAt, gradients);
 
-        ArrayPool<T>.Shared.Return(scratch);
-        ArrayPool<T>.Shared.Return(sums);
+        AlignedPool<T>.Return(scratch);
+        AlignedPool<T>.Return(sums);
     }
 
     private void BiasGradient(Tensor[] inputs, T* sums, Span<Tensor?> gradients)
@@ -270,7 +261,7 @@ internal sealed unsafe class LinearLocalNode<T> : GraphNode
     private static GaussianKlKernel.Entry<T> Form(GradientBuffers.Divergence? divergence, double weight)
         => divergence is null ? NoDivergence : new GaussianKlKernel.Entry<T>(divergence.PriorMean, divergence.PriorStdDev, weight);
 
-    private static T[] Scratch(Blocks blocks, int other) => ArrayPool<T>.Shared.Rent(checked((int)LocalLinear<T>.ScratchFor(blocks, other)));
+    private static NativeBuffer<T> Scratch(Blocks blocks, int other) => AlignedPool<T>.Rent(LocalLinear<T>.ScratchFor(blocks, other));
 
     private static LocalLinear<T> Operands(Tensor[] inputs, int batch, int width, int outputs, T* squares)
         => new()

@@ -295,7 +295,7 @@ internal sealed unsafe class CompiledStep<T> : CompiledStep
             InputSquares = squares,
             KlWeight = klFactor,
             Add = add,
-            Scratch = _scratch.Reserve(2L * threads * blocks.Size * layer.Inputs),
+            Scratch = _scratch.Reserve(2L * threads * blocks.Room(layer.Inputs)),
             Taken = &taken,
         };
         TorchThreads.For(blocks.Count, blocks.Grain(layer.Inputs, _batch), ref task);

@@ -89,7 +89,7 @@ internal unsafe struct WeightGradientTask<T> : IRangeBody
 
     public readonly void Run(long begin, long end)
     {
-        long room = (long)Blocks.Size * Layer.Inputs;
+        long room = Blocks.Room(Layer.Inputs);
         T* meanGradient = Scratch + 2 * room * (Interlocked.Increment(ref *Taken) - 1), scaleGradient = meanGradient + room;
         for (long block = begin; block < end; block++)
         {
