@@ -23,7 +23,7 @@ public static partial class MemoryAllocation
     /// </para>
     /// <para>
     /// What it gives: a textbook step of 784-1200-1200-10 took 84 ms in place of 113, and operations on matrices of 64 MB a third of their time
-    /// (two cores, glibc 2.36). A step that makes no large tensors, the trainer's compiled one, gains nothing.
+    /// (two cores, glibc 2.36, one run after the other). A step that makes no large tensors has nothing to gain.
     /// </para>
     /// <para>
     /// What it costs: the process stays as large as it once was, and may peak higher, by two thirds in that second measurement. Blocks are cut
