@@ -58,17 +58,6 @@ internal static unsafe class GaussianSampleKernel
             VectorExp.Exp(new Vector<T>(scales[i..])).CopyTo(scales[i..]);
     }
 
-    /// <summary>sum += term.</summary>
-    internal static void Add<T>(Span<T> sum, ReadOnlySpan<T> term)
-        where T : unmanaged, IBinaryFloatingPointIeee754<T>
-    {
-        int i = 0;
-        for (int last = term.Length - Vector<T>.Count; i <= last; i += Vector<T>.Count)
-            (new Vector<T>(sum[i..]) + new Vector<T>(term[i..])).CopyTo(sum[i..]);
-        for (; i < term.Length; i++)
-            sum[i] += term[i];
-    }
-
     private readonly struct SampleBody<T>(T* mean, T* logScale, NoiseDraw draw, T* weights, long batch, long size) : IRangeBody
         where T : unmanaged, IBinaryFloatingPointIeee754<T>
     {
@@ -116,7 +105,9 @@ internal static unsafe class GaussianSampleKernel
     {
         public void Run(long begin, long end)
         {
-            Span<T> scales = stackalloc T[Tile], noise = stackalloc T[Tile], sums = stackalloc T[Tile], products = stackalloc T[Tile];
+            Span<T> scales = stackalloc T[Tile], noise = stackalloc T[Tile];
+            T* sum = stackalloc T[Tile], product = stackalloc T[Tile];
+            Span<T> sums = new(sum, Tile), products = new(product, Tile);
             for (long start = begin * Tile; start < Math.Min(end * Tile, size); start += Tile)
             {
                 int count = (int)Math.Min(Tile, size - start);
@@ -126,7 +117,7 @@ internal static unsafe class GaussianSampleKernel
                 {
                     var g = new ReadOnlySpan<T>(gradient + n * size + start, count);
                     if (meanGradient != null)
-                        Add(sums, g);
+                        LocalKernel.AddHere(sum, gradient + n * size + start, count);
                     if (scaleGradient == null)
                         continue;
                     draw.Fill(NoiseLaw.Normal, noise[..count], n * size + start);
@@ -134,21 +125,14 @@ internal static unsafe class GaussianSampleKernel
                 }
 
                 if (meanGradient != null)
-                    Write(sums[..count], new Span<T>(meanGradient + start, count), addMean);
+                    LocalKernel.PutHere(sum, meanGradient + start, count, addMean);
                 if (scaleGradient == null)
                     continue;
                 Scales(new ReadOnlySpan<T>(logScale + start, count), scales);
                 for (int i = 0; i < count; i += Vector<T>.Count)
                     (new Vector<T>(products[i..]) * new Vector<T>(scales[i..])).CopyTo(products[i..]);
-                Write(products[..count], new Span<T>(scaleGradient + start, count), addScale);
+                LocalKernel.PutHere(product, scaleGradient + start, count, addScale);
             }
-        }
-
-        private static void Write(Span<T> value, Span<T> target, bool add)
-        {
-            if (add)
-                Add(value, target);
-            value.CopyTo(target);
         }
 
         private static void AddProduct(Span<T> sum, ReadOnlySpan<T> x, ReadOnlySpan<T> y)

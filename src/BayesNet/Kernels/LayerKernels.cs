@@ -130,21 +130,6 @@ internal static unsafe class LayerKernels
         }
     }
 
-    /// <summary>The squares of the entries.</summary>
-    internal static void Square<T>(T* source, T* target, long count)
-        where T : unmanaged, IBinaryFloatingPointIeee754<T>
-    {
-        long i = 0;
-        for (; i <= count - Vector<T>.Count; i += Vector<T>.Count)
-        {
-            Vector<T> x = Vector.Load(source + i);
-            (x * x).Store(target + i);
-        }
-
-        for (; i < count; i++)
-            target[i] = source[i] * source[i];
-    }
-
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private static Vector<T> Load<T>(T* source, int lanes)
         where T : unmanaged, IBinaryFloatingPointIeee754<T>

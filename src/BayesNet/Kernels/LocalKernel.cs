@@ -59,6 +59,16 @@ internal static unsafe class LocalKernel
             sum[i] += x[i];
     }
 
+    /// <summary>target = source, or that added to what it holds, on the calling thread.</summary>
+    internal static void PutHere<T>(T* source, T* target, long count, bool add)
+        where T : unmanaged, IBinaryFloatingPointIeee754<T>
+    {
+        if (add)
+            AddHere(target, source, count);
+        else
+            Buffer.MemoryCopy(source, target, count * sizeof(T), count * sizeof(T));
+    }
+
     private readonly struct VarianceBody<T>(T* logScale, T* variance) : IRangeBody
         where T : unmanaged, IBinaryFloatingPointIeee754<T>
     {

@@ -221,7 +221,7 @@ internal static unsafe class PerExampleKernel
             {
                 int length = (int)Math.Min(Tile, end - start);
                 for (long part = 1; part < count; part++)
-                    GaussianSampleKernel.Add(new Span<T>(parts + start, length), new ReadOnlySpan<T>(parts + part * size + start, length));
+                    LocalKernel.AddHere(parts + start, parts + part * size + start, length);
             }
         }
     }

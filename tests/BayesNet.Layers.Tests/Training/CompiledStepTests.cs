@@ -226,13 +226,10 @@ public sealed class CompiledStepTests
         using var scope = NewDisposeScope();
         using var model = nn.Sequential(bnn.Linear(3, 2), nn.ReLU(), bnn.Linear(2, 1));
         using var trainer = new VariationalTrainer(model, new GaussianLikelihood(), 100);
-        Tensor x = randn(4, 3), stale = nn.functional.linear(x, (model.parameters().First() as Tensor).exp()).sum();
-        trainer.Step(x, randn(4, 1));
+        Tensor first = model.parameters().First(), stale = first.mul(first).sum();
+        trainer.Step(randn(4, 3), randn(4, 1));
         Assert.True(trainer.IsCompiled);
-        Tensor first = model.parameters().First(), other = first.mul(first).sum();
-        trainer.Step(x, randn(4, 1));
-        Assert.ThrowsAny<Exception>(() => other.backward());
-        _ = stale;
+        Assert.ThrowsAny<Exception>(() => stale.backward());
     }
 
     private static BayesOptions Options(ulong seed, Estimator? estimator = null)

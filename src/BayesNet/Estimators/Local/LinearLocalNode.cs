@@ -226,16 +226,8 @@ internal sealed unsafe class LinearLocalNode<T> : GraphNode
         MeanFieldKernels.ChainLogScale(
             TensorMemory.Pointer<T>(inputs[BiasMean]), TensorMemory.Pointer<T>(inputs[BiasLogScale]), sums + _outputs, sums, sums + _outputs, _outputs,
             Claim(BiasLogScale, gradients));
-        Take(sums, inMean, addMean);
-        Take(sums + _outputs, inLogScale, addLogScale);
-
-        void Take(T* source, T* target, bool add)
-        {
-            if (add)
-                LocalKernel.AddHere(target, source, _outputs);
-            else
-                new Span<T>(source, _outputs).CopyTo(new Span<T>(target, _outputs));
-        }
+        LocalKernel.PutHere(sums, inMean, _outputs, addMean);
+        LocalKernel.PutHere(sums + _outputs, inLogScale, _outputs, addLogScale);
     }
 
     /// <summary>Where a parameter's gradient goes: the memory of the pass that is open, or, where none is, a tensor for autograd.</summary>

@@ -23,10 +23,7 @@ internal abstract class CompiledStep : IDisposable
     /// <summary>What the forward pass of a step has found.</summary>
     /// <param name="NegativeLogLikelihood">In nats an example.</param>
     /// <param name="KlDivergence">In nats.</param>
-    internal readonly record struct Losses(double NegativeLogLikelihood, double KlDivergence)
-    {
-        public bool AreFinite => double.IsFinite(NegativeLogLikelihood) && double.IsFinite(KlDivergence);
-    }
+    internal readonly record struct Losses(double NegativeLogLikelihood, double KlDivergence);
 
     /// <summary>Compiles a model, or says in one sentence why it can't.</summary>
     public static CompiledStep? TryCreate(nn.Module<Tensor, Tensor> model, Likelihood likelihood, out string? whyNot)
@@ -160,8 +157,7 @@ internal sealed unsafe class CompiledStep<T> : CompiledStep
         if (_layers[0].Kind == NoiseKind.Local)
         {
             squares = _inputSquares.Pointer;
-            var square = new SquareTask { Source = _input, Target = squares };
-            TorchThreads.For((long)_batch * _layers[0].Inputs, SquareTask.Grain, ref square);
+            LocalKernel.Multiply(_input, _input, squares, (long)_batch * _layers[0].Inputs);
         }
 
         double divergence = 0;
@@ -190,7 +186,7 @@ internal sealed unsafe class CompiledStep<T> : CompiledStep
         Layer<T> last = _layers[^1];
         int outputs = checked(_batch * last.Outputs);
         LossGradient? loss = _likelihood.Differentiate<T>(
-            new ReadOnlySpan<T>(last.Activations, outputs), [_batch, last.Outputs], targets, -gradientScale / _batch, new Span<T>(_gradient.Reserve(outputs), outputs));
+            new ReadOnlySpan<T>(last.Activations, outputs), [_batch, last.Outputs], targets, -gradientScale / _batch, new Span<T>(_gradient.Pointer, outputs));
         if (loss is null)
             return null;
         _loss = loss.Value;
@@ -346,15 +342,6 @@ internal sealed unsafe class CompiledStep<T> : CompiledStep
                     yield return hooks;
             }
         }
-    }
-
-    private struct SquareTask : IRangeBody
-    {
-        public const long Grain = 1 << 15;
-
-        public T* Source, Target;
-
-        public readonly void Run(long begin, long end) => LayerKernels.Square(Source + begin, Target + begin, end - begin);
     }
 
     /// <summary>A layer's forward pass with its activation compiled in.</summary>

@@ -77,18 +77,7 @@ internal sealed unsafe class TrainedParameter<T>(Func<Parameter> find)
             return;
         }
 
-        T* stored = _gradient + start;
-        if (!add)
-        {
-            new ReadOnlySpan<T>(gradient, count).CopyTo(new Span<T>(stored, count));
-            return;
-        }
-
-        int i = 0;
-        for (; i <= count - Vector<T>.Count; i += Vector<T>.Count)
-            (Vector.Load(stored + i) + Vector.Load(gradient + i)).Store(stored + i);
-        for (; i < count; i++)
-            stored[i] += gradient[i];
+        LocalKernel.PutHere(gradient, _gradient + start, count, add);
     }
 
     /// <summary>Tells autograd and the runtime that the step is over.</summary>
