@@ -51,7 +51,8 @@ public sealed class GaussianPredictive : Predictive
     public override Tensor Aleatoric
         => Once(nameof(Aleatoric), () => LogMeanExp(LogNoise.mul(Scalars.Two)).mul(Scalars.Half).exp().expand_as(Mean).contiguous());
 
-    private Tensor LogNoise => Kept(nameof(LogNoise));
+    /// <summary>The logarithm of <see cref="Noise"/>, with the dimensions of <see cref="Components"/>, each of their size or 1.</summary>
+    internal Tensor LogNoise => Kept(nameof(LogNoise));
 
     /// <summary>
     /// The same prediction in other units: the distribution of <paramref name="offset"/> + <paramref name="scale"/> * y. A network trained on
