@@ -1,6 +1,7 @@
 using BayesNet.Kernels;
 using BayesNet.Prediction;
 using BayesNet.Runtime;
+using TorchSharp;
 using static TorchSharp.torch;
 
 namespace BayesNet.Likelihoods;
@@ -11,9 +12,18 @@ namespace BayesNet.Likelihoods;
 public sealed class CategoricalLikelihood : Likelihood
 {
     /// <summary>Creates the likelihood.</summary>
-    public CategoricalLikelihood()
+    /// <param name="ignoreIndex">A target index that stands for a missing label, -1 for instance; null where there is none.</param>
+    public CategoricalLikelihood(long? ignoreIndex = null)
         : base(nameof(CategoricalLikelihood))
-        => RegisterComponents();
+    {
+        IgnoreIndex = ignoreIndex;
+        RegisterComponents();
+    }
+
+    /// <summary>
+    /// The target index that stands for a missing label: such an example has log likelihood 0 and no gradient. Null where there is none.
+    /// </summary>
+    public long? IgnoreIndex { get; }
 
     /// <inheritdoc/>
     public override Tensor LogLikelihood(Tensor output, Tensor target)
@@ -26,9 +36,10 @@ public sealed class CategoricalLikelihood : Likelihood
                 $"The categorical likelihood takes logits of shape (batch, classes) and got {Guard.Format(output.shape)}; flatten the output.", nameof(output));
         }
 
-        RequireClasses(target, output.size(0), output.size(1));
+        RequireClasses(target, output.size(0), output.size(1), IgnoreIndex);
         using var scope = NewDisposeScope();
-        return output.log_softmax(1).gather(1, target.unsqueeze(1)).squeeze(1).MoveToOuterDisposeScope();
+        Tensor logProbabilities = output.log_softmax(1);
+        return ObservedEntries.LogDensity(target, IgnoreIndex, y => logProbabilities.gather(1, y.unsqueeze(1)).squeeze(1)).MoveToOuterDisposeScope();
     }
 
     /// <inheritdoc/>
@@ -44,6 +55,12 @@ public sealed class CategoricalLikelihood : Likelihood
         double logLikelihood = 0;
         for (int row = 0; row < classes.Length; row++)
         {
+            if (classes[row] == IgnoreIndex)
+            {
+                gradient.Slice(row * width, width).Clear();
+                continue;
+            }
+
             if (classes[row] < 0 || classes[row] >= width)
                 return null;
             ReadOnlySpan<T> logits = output.Slice(row * width, width);
@@ -74,10 +91,10 @@ public sealed class CategoricalLikelihood : Likelihood
     public override Predictive Predict(Tensor outputs)
     {
         ArgumentNullException.ThrowIfNull(outputs);
-        return new CategoricalPredictive(outputs);
+        return new CategoricalPredictive(outputs, IgnoreIndex);
     }
 
-    internal static void RequireClasses(Tensor target, long batch, long classes)
+    internal static void RequireClasses(Tensor target, long batch, long classes, long? ignoreIndex)
     {
         if (target.dtype != ScalarType.Int64 || target.dim() != 1 || target.size(0) != batch)
         {
@@ -90,8 +107,15 @@ public sealed class CategoricalLikelihood : Likelihood
         if (target.device_type != TorchSharp.DeviceType.CPU || batch == 0)
             return;
         using var scope = NewDisposeScope();
-        long least = target.min().item<long>();
-        long most = target.max().item<long>();
+        Tensor labels = target;
+        if (ignoreIndex is { } ignored)
+        {
+            using Scalar scalar = ignored;
+            labels = target.masked_fill(target.eq(scalar), Scalars.Zero);
+        }
+
+        long least = labels.min().item<long>();
+        long most = labels.max().item<long>();
         if (least < 0 || most >= classes)
         {
             throw new ArgumentException(

@@ -21,18 +21,23 @@ public sealed class HeteroscedasticGaussianLikelihood : Likelihood
     /// What the noise's standard deviation never falls below, in units of the target; 0, the default, for no bound. A bound keeps the
     /// density finite where a flexible network meets targets exactly; choose it below any noise you expect.
     /// </param>
+    /// <param name="missing">What NaN in a target means.</param>
     /// <exception cref="ArgumentOutOfRangeException"><paramref name="minNoise"/> is below zero or not finite.</exception>
-    public HeteroscedasticGaussianLikelihood(double minNoise = 0)
+    public HeteroscedasticGaussianLikelihood(double minNoise = 0, MissingTargets missing = MissingTargets.Refused)
         : base(nameof(HeteroscedasticGaussianLikelihood))
     {
         if (!double.IsFinite(minNoise) || minNoise < 0)
             throw new ArgumentOutOfRangeException(nameof(minNoise), minNoise, "minNoise must be zero or a finite number above it.");
         MinNoise = minNoise;
+        Missing = missing;
         RegisterComponents();
     }
 
     /// <summary>What the noise's standard deviation never falls below, in units of the target; 0 for no bound.</summary>
     public double MinNoise { get; }
+
+    /// <summary>What NaN in a target means.</summary>
+    public MissingTargets Missing { get; }
 
     /// <inheritdoc/>
     public override Tensor LogLikelihood(Tensor output, Tensor target)
@@ -43,7 +48,7 @@ public sealed class HeteroscedasticGaussianLikelihood : Likelihood
         using var scope = NewDisposeScope();
         (Tensor mean, Tensor logNoise) = Split(output);
         GaussianDensity.RequireSameShape(mean, target, "mean, the first half of the network's output,");
-        Tensor perOutput = GaussianDensity.Log(target, mean, logNoise);
+        Tensor perOutput = ObservedEntries.LogDensity(target, Missing, y => GaussianDensity.Log(y, mean, logNoise));
         return GaussianDensity.SumOverOutputs(perOutput, 1).MoveToOuterDisposeScope();
     }
 
@@ -57,7 +62,7 @@ public sealed class HeteroscedasticGaussianLikelihood : Likelihood
         using var scope = NewDisposeScope();
         using var _ = no_grad();
         (Tensor means, Tensor logNoise) = Split(outputs);
-        return new GaussianPredictive(means, logNoise);
+        return new GaussianPredictive(means, logNoise, Missing);
     }
 
     private (Tensor Mean, Tensor LogNoise) Split(Tensor output)

@@ -1,4 +1,6 @@
+using BayesNet.Estimators;
 using BayesNet.Likelihoods;
+using BayesNet.Reparameterization;
 using BayesNet.Runtime;
 using static TorchSharp.torch;
 
@@ -7,9 +9,12 @@ namespace BayesNet.Prediction;
 /// <summary>Class probabilities averaged over posterior samples, with the entropies that split their uncertainty.</summary>
 public sealed class CategoricalPredictive : Predictive
 {
-    internal CategoricalPredictive(Tensor outputs)
+    private readonly long? _ignoreIndex;
+
+    internal CategoricalPredictive(Tensor outputs, long? ignoreIndex = null)
         : base(outputs)
     {
+        _ignoreIndex = ignoreIndex;
         if (outputs.dim() != 3)
         {
             throw new ArgumentException(
@@ -19,9 +24,10 @@ public sealed class CategoricalPredictive : Predictive
         Once(nameof(LogProbabilities), () => outputs.detach().log_softmax(2));
     }
 
-    private CategoricalPredictive(long samples, Tensor mean, Tensor epistemic, Tensor aleatoric, Tensor expectedEntropy)
+    private CategoricalPredictive(long samples, long? ignoreIndex, Tensor mean, Tensor epistemic, Tensor aleatoric, Tensor expectedEntropy)
         : base(samples)
     {
+        _ignoreIndex = ignoreIndex;
         Keep(nameof(Mean), mean);
         Keep(nameof(Epistemic), epistemic);
         Keep(nameof(Aleatoric), aleatoric);
@@ -65,28 +71,29 @@ public sealed class CategoricalPredictive : Predictive
         Guard.OpenUnitInterval(probability);
         using var scope = NewDisposeScope();
         using var _ = no_grad();
-
-        // torch.quantile refuses more than 2^24 entries; an interpolation of the order statistics, its default, does not.
-        double position = probability * (Samples - 1);
-        long below = (long)position;
-        Tensor ordered = LogProbabilities.sort(0).Values;
-        Tensor lower = ordered.select(0, below).exp();
-        Tensor upper = ordered.select(0, Math.Min(below + 1, Samples - 1)).exp();
-        return lower.Plus(upper.sub(lower).Times(position - below)).MoveToOuterDisposeScope();
+        return OverSamples(LogProbabilities.exp(), probability).MoveToOuterDisposeScope();
     }
 
     internal override Tensor[] Averages => [Aleatoric.Squared(), ExpectedEntropy];
 
     internal override CategoricalPredictive WithoutSamples(long samples, Tensor mean, Tensor epistemic, Tensor[] averages)
-        => new(samples, mean, epistemic, averages[0].sqrt(), averages[1]);
+        => new(samples, _ignoreIndex, mean, epistemic, averages[0].sqrt(), averages[1]);
 
     /// <inheritdoc/>
     public override Tensor LogDensity(Tensor target)
     {
         ArgumentNullException.ThrowIfNull(target);
-        CategoricalLikelihood.RequireClasses(target, LogProbabilities.size(1), LogProbabilities.size(2));
+        CategoricalLikelihood.RequireClasses(target, LogProbabilities.size(1), LogProbabilities.size(2), _ignoreIndex);
         using var scope = NewDisposeScope();
         using var _ = no_grad();
-        return LogMeanExp(LogProbabilities).gather(1, target.unsqueeze(1)).squeeze(1).MoveToOuterDisposeScope();
+        Tensor mixture = LogMeanExp(LogProbabilities);
+        return ObservedEntries.LogDensity(target, _ignoreIndex, y => mixture.gather(1, y.unsqueeze(1)).squeeze(1)).MoveToOuterDisposeScope();
+    }
+
+    // The greatest of Gumbel-perturbed logarithms is a class with its probability (Gumbel 1954).
+    private protected override Tensor Draw(Tensor components, NoiseSource noise)
+    {
+        Tensor chosen = LogProbabilities.index_select(0, components);
+        return chosen.Plus(BaseNoise.Gumbel.Draw(noise, chosen.shape, chosen.dtype, chosen.device)).argmax(2);
     }
 }

@@ -1,6 +1,6 @@
+using BayesNet.Estimators;
 using BayesNet.Likelihoods;
 using BayesNet.Runtime;
-using TorchSharp;
 using static TorchSharp.torch;
 
 namespace BayesNet.Prediction;
@@ -11,22 +11,25 @@ namespace BayesNet.Prediction;
 /// </summary>
 public sealed class GaussianPredictive : Predictive
 {
-    private const int BisectionSteps = 60;
+    private readonly MissingTargets _missing;
 
     /// <summary>Copies its arguments.</summary>
     /// <param name="means">(samples, batch, ...).</param>
     /// <param name="logNoise">The logarithm of the noise's standard deviation, with the dimensions of the means, each of their size or 1.</param>
-    internal GaussianPredictive(Tensor means, Tensor logNoise)
+    /// <param name="missing">What NaN in a target means.</param>
+    internal GaussianPredictive(Tensor means, Tensor logNoise, MissingTargets missing = MissingTargets.Refused)
         : base(means)
     {
+        _missing = missing;
         Keep(nameof(Components), means);
         Keep(nameof(LogNoise), logNoise);
     }
 
     /// <summary>Moments without components; copies its arguments.</summary>
-    private GaussianPredictive(long samples, Tensor mean, Tensor epistemic, Tensor aleatoric)
+    private GaussianPredictive(long samples, MissingTargets missing, Tensor mean, Tensor epistemic, Tensor aleatoric)
         : base(samples)
     {
+        _missing = missing;
         Keep(nameof(Mean), mean);
         Keep(nameof(Epistemic), epistemic);
         Keep(nameof(Aleatoric), aleatoric);
@@ -51,7 +54,8 @@ public sealed class GaussianPredictive : Predictive
     public override Tensor Aleatoric
         => Once(nameof(Aleatoric), () => LogMeanExp(LogNoise.mul(Scalars.Two)).mul(Scalars.Half).exp().expand_as(Mean).contiguous());
 
-    private Tensor LogNoise => Kept(nameof(LogNoise));
+    /// <summary>The logarithm of <see cref="Noise"/>, with the dimensions of <see cref="Components"/>, each of their size or 1.</summary>
+    internal Tensor LogNoise => Kept(nameof(LogNoise));
 
     /// <summary>
     /// The same prediction in other units: the distribution of <paramref name="offset"/> + <paramref name="scale"/> * y. A network trained on
@@ -72,9 +76,10 @@ public sealed class GaussianPredictive : Predictive
         using var _ = no_grad();
         return HasSamples
             ? new GaussianPredictive(
-                Components.to(ScalarType.Float64).Times(scale).Plus(offset), LogNoise.to(ScalarType.Float64).Plus(Math.Log(scale)))
+                Components.to(ScalarType.Float64).Times(scale).Plus(offset), LogNoise.to(ScalarType.Float64).Plus(Math.Log(scale)), _missing)
             : new GaussianPredictive(
                 Samples,
+                _missing,
                 Mean.to(ScalarType.Float64).Times(scale).Plus(offset),
                 Epistemic.to(ScalarType.Float64).Times(scale),
                 Aleatoric.to(ScalarType.Float64).Times(scale));
@@ -83,7 +88,7 @@ public sealed class GaussianPredictive : Predictive
     internal override Tensor[] Averages => [Aleatoric.Squared()];
 
     internal override GaussianPredictive WithoutSamples(long samples, Tensor mean, Tensor epistemic, Tensor[] averages)
-        => new(samples, mean, epistemic, averages[0].sqrt());
+        => new(samples, _missing, mean, epistemic, averages[0].sqrt());
 
     /// <inheritdoc/>
     /// <remarks>The quantile of the mixture, found by bisection to rounding; not that of a Gaussian with the mixture's moments.</remarks>
@@ -94,25 +99,13 @@ public sealed class GaussianPredictive : Predictive
         using var _ = no_grad();
         Tensor components = Components.to(ScalarType.Float64);
         Tensor noise = LogNoise.to(ScalarType.Float64).exp();
-        using Scalar target = probability;
 
         // The mixture's quantile lies between the least and the greatest quantile of its components.
         Tensor standard = special.ndtri(tensor(probability, ScalarType.Float64, components.device));
         Tensor quantiles = addcmul(components, noise, standard, Scalars.One);
-        Tensor low = quantiles.amin([0]);
-        Tensor high = quantiles.amax([0]);
-        for (int step = 0; step < BisectionSteps; step++)
-        {
-            using var inner = NewDisposeScope();
-            Tensor middle = low.Plus(high).mul(Scalars.Half);
-            Tensor below = special.ndtr(middle.sub(components).div(noise)).mean([0]).lt(target);
-            (Tensor newLow, Tensor newHigh) = (where(below, middle, low), where(below, high, middle));
-            low.Dispose();
-            high.Dispose();
-            (low, high) = (newLow.MoveToOuterDisposeScope(), newHigh.MoveToOuterDisposeScope());
-        }
-
-        return low.Plus(high).mul(Scalars.Half).to(Components.dtype).MoveToOuterDisposeScope();
+        return MixtureQuantile.Bisect(
+            quantiles.amin([0]), quantiles.amax([0]), probability, y => special.ndtr(y.sub(components).div(noise)).mean([0]))
+            .to(Components.dtype).MoveToOuterDisposeScope();
     }
 
     /// <inheritdoc/>
@@ -123,7 +116,13 @@ public sealed class GaussianPredictive : Predictive
         GaussianDensity.RequireSameShape(Mean, target, "predicted mean");
         using var scope = NewDisposeScope();
         using var _ = no_grad();
-        Tensor perOutput = GaussianDensity.Log(target, Components, LogNoise);
+        Tensor perOutput = ObservedEntries.LogDensity(target.unsqueeze(0), _missing, y => GaussianDensity.Log(y, Components, LogNoise));
         return LogMeanExp(GaussianDensity.SumOverOutputs(perOutput, 2)).MoveToOuterDisposeScope();
+    }
+
+    private protected override Tensor Draw(Tensor components, NoiseSource noise)
+    {
+        Tensor means = Components.index_select(0, components);
+        return addcmul(means, Noise.index_select(0, components), noise.Normal(means.shape, means.dtype, means.device), Scalars.One);
     }
 }

@@ -1,3 +1,4 @@
+using BayesNet.Estimators;
 using BayesNet.Runtime;
 using static TorchSharp.torch;
 
@@ -76,6 +77,25 @@ public abstract class Predictive : IDisposable
     /// <exception cref="InvalidOperationException">The samples were not kept; <see cref="Predictor.LogDensity"/> does without.</exception>
     public abstract Tensor LogDensity(Tensor target);
 
+    /// <summary>
+    /// Independent draws from the predictive distribution: for each a posterior sample, common to all rows, and then the likelihood's noise,
+    /// each entry its own. Where the network's noise is common to the rows too (shared weights), a draw is a function plus noise.
+    /// </summary>
+    /// <param name="count">How many.</param>
+    /// <param name="seed">The same seed gives the same draws; null for fresh ones.</param>
+    /// <returns>(count, batch, ...), each draw as <see cref="LogDensity"/> takes a target; the caller's to dispose.</returns>
+    /// <exception cref="ArgumentOutOfRangeException"><paramref name="count"/> is below 1.</exception>
+    /// <exception cref="InvalidOperationException">The samples were not kept.</exception>
+    public Tensor Sample(int count, ulong? seed = null)
+    {
+        Guard.AtLeastOne(count);
+        using var scope = NewDisposeScope();
+        using var _ = no_grad();
+        using var noise = new NoiseSource(seed);
+        using Tensor uniform = noise.Uniform([count], ScalarType.Float64, Mean.device);
+        return Draw(uniform.Times(Samples).to(ScalarType.Int64), noise).MoveToOuterDisposeScope();
+    }
+
     /// <summary>What, beside mean and variance of the samples, is the average of a value of each: shape (batch, ...), owned by this object or new.</summary>
     internal abstract Tensor[] Averages { get; }
 
@@ -85,6 +105,11 @@ public abstract class Predictive : IDisposable
     /// <param name="epistemic">As <see cref="Epistemic"/>.</param>
     /// <param name="averages">As <see cref="Averages"/>.</param>
     internal abstract Predictive WithoutSamples(long samples, Tensor mean, Tensor epistemic, Tensor[] averages);
+
+    /// <summary>One draw of the likelihood's noise around each given component.</summary>
+    /// <param name="components">Indices of samples, (draws), int64.</param>
+    /// <param name="noise">Where the noise comes from.</param>
+    private protected abstract Tensor Draw(Tensor components, NoiseSource noise);
 
     /// <inheritdoc/>
     public void Dispose()
@@ -107,6 +132,19 @@ public abstract class Predictive : IDisposable
 
     /// <summary>ln (1/S) sum_s exp(x_s) over the first dimension.</summary>
     private protected static Tensor LogMeanExp(Tensor x) => x.logsumexp(0L).Plus(-Math.Log(x.size(0)));
+
+    /// <summary>
+    /// The quantile over the first dimension, interpolated between order statistics as torch.quantile does, which refuses more than 2^24 entries.
+    /// </summary>
+    private protected static Tensor OverSamples(Tensor values, double probability)
+    {
+        double position = probability * (values.size(0) - 1);
+        long below = (long)position;
+        Tensor ordered = values.sort(0).Values;
+        Tensor lower = ordered.select(0, below);
+        Tensor upper = ordered.select(0, Math.Min(below + 1, values.size(0) - 1));
+        return lower.Plus(upper.sub(lower).Times(position - below));
+    }
 
     private sealed class DisposableTensors : IDisposable
     {

@@ -31,14 +31,16 @@ internal static class Guard
                 $"{name} is {dtype}; Bayesian parameters are float32 or float64, because in half precision mean + deviation absorbs "
                 + "small deviations. Keep the layer in float32 (model.to(ScalarType.Float32)) and convert its inputs.");
 
-    internal static Tensor AllFinite(Tensor value, [CallerArgumentExpression(nameof(value))] string name = "")
+    internal static Tensor AllFinite(Tensor value, [CallerArgumentExpression(nameof(value))] string name = "", bool allowNaN = false)
     {
         using var scope = NewDisposeScope();
-        if (value.is_floating_point() && !value.isfinite().all().item<bool>())
+        if (!value.is_floating_point())
+            return value;
+        Tensor bad = allowNaN ? value.isinf() : value.isfinite().logical_not();
+        if (bad.any().item<bool>())
         {
-            long bad = value.isfinite().logical_not().sum().item<long>();
-            throw new ArgumentException(
-                $"{name} holds {bad.ToString(CultureInfo.InvariantCulture)} values that are NaN or infinite; remove or impute them first.", name);
+            string count = bad.sum().item<long>().ToString(CultureInfo.InvariantCulture);
+            throw new ArgumentException($"{name} holds {count} values that are {(allowNaN ? "" : "NaN or ")}infinite; remove or impute them first.", name);
         }
 
         return value;

@@ -1,3 +1,4 @@
+using BayesNet.Likelihoods;
 using BayesNet.Runtime;
 using static TorchSharp.torch;
 
@@ -10,8 +11,14 @@ public sealed class TrainingData
     /// <summary>Pairs inputs with targets.</summary>
     /// <param name="inputs">(rows, ...) as the model takes a batch.</param>
     /// <param name="targets">(rows, ...) as the likelihood takes them.</param>
-    /// <exception cref="ArgumentException">The numbers of rows differ, there is none, or a value is NaN or infinite.</exception>
-    public TrainingData(Tensor inputs, Tensor targets)
+    /// <param name="missing">
+    /// Whether NaN in the targets stands for a missing entry; the likelihood must be told too (<see cref="MissingTargets.Masked"/>), or its loss is
+    /// NaN.
+    /// </param>
+    /// <exception cref="ArgumentException">
+    /// The numbers of rows differ, there is none, or a value is infinite, or NaN other than in targets that may be missing.
+    /// </exception>
+    public TrainingData(Tensor inputs, Tensor targets, MissingTargets missing = MissingTargets.Refused)
     {
         ArgumentNullException.ThrowIfNull(inputs);
         ArgumentNullException.ThrowIfNull(targets);
@@ -25,7 +32,7 @@ public sealed class TrainingData
         if (inputs.size(0) == 0)
             throw new ArgumentException("The data set has no rows; check how it was read or filtered.", nameof(inputs));
         Inputs = Guard.AllFinite(inputs);
-        Targets = Guard.AllFinite(targets);
+        Targets = Guard.AllFinite(targets, allowNaN: missing == MissingTargets.Masked);
         Count = inputs.size(0);
     }
 
