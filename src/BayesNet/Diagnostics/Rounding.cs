@@ -1,3 +1,4 @@
+using BayesNet.Reparameterization;
 using BayesNet.Runtime;
 using TorchSharp;
 using static TorchSharp.torch;
@@ -72,10 +73,10 @@ internal sealed class Rounding
         using Scalar fine = FineGrid;
         Tensor width = half.div(stdDev);
         Tensor sum = zeros_like(width);
-        Tensor above = Tail(width, 1);
+        Tensor above = StandardNormal.Cdf(width.neg());
         for (int k = 1; k <= CoarseTerms; k++)
         {
-            Tensor next = Tail(width, 2 * k + 1);
+            Tensor next = StandardNormal.Cdf(width.Times(-(2 * k + 1)));
             sum = sum.Plus(above.sub(next).Times(4.0 * k * k));
             above = next;
         }
@@ -83,12 +84,5 @@ internal sealed class Rounding
         Tensor squared = half.Squared();
         Tensor uniform = stdDev.Squared().mul(Scalars.Half).Plus(squared.Times(1.0 / 6));
         return where(stdDev.gt(half.mul(fine)), uniform, sum.mul(squared)).MoveToOuterDisposeScope();
-    }
-
-    // P(eps > factor * width)
-    private static Tensor Tail(Tensor width, double factor)
-    {
-        using var scope = NewDisposeScope();
-        return width.Times(factor / Math.Sqrt(2)).erfc().mul(Scalars.Half).MoveToOuterDisposeScope();
     }
 }

@@ -67,7 +67,7 @@ public sealed class ConformalIntervals
     /// <param name="target">Shape of its mean.</param>
     /// <param name="level">1 - alpha, strictly between 0 and 1.</param>
     /// <inheritdoc cref="Normalised(Tensor, Tensor, Tensor, double)"/>
-    public static ConformalIntervals Normalised(GaussianPredictive predictive, Tensor target, double level = 0.95)
+    public static ConformalIntervals Normalised(Predictive predictive, Tensor target, double level = 0.95)
     {
         ArgumentNullException.ThrowIfNull(predictive);
         return Normalised(predictive.Mean, predictive.StdDev, target, level);
@@ -125,7 +125,7 @@ public sealed class ConformalIntervals
     /// <param name="predictive">Of new examples.</param>
     /// <returns>float64, shape of its mean; the caller's to dispose.</returns>
     /// <exception cref="InvalidOperationException">The scores were made from quantiles: pass bounds.</exception>
-    public (Tensor Lower, Tensor Upper) Interval(GaussianPredictive predictive)
+    public (Tensor Lower, Tensor Upper) Interval(Predictive predictive)
     {
         ArgumentNullException.ThrowIfNull(predictive);
         return _normalised

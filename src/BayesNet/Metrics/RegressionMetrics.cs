@@ -59,7 +59,7 @@ public static class RegressionMetrics
         MetricInputs.SameShape(target, predictive.Mean, nameof(target), "the predicted mean");
         using var scope = NewDisposeScope();
         using var _ = no_grad();
-        (Tensor means, Tensor logNoise) = (predictive.Components, predictive.LogNoise.expand_as(predictive.Components));
+        (Tensor means, Tensor logNoise) = (predictive.Components, predictive.LogScale.expand_as(predictive.Components));
         return MetricInputs.BlockedMean(target.size(0), means.numel() / target.size(0), (first, count) => CrpsKernel.Mixture(
             MetricInputs.Double(means.narrow(1, first, count)).sub(MetricInputs.Double(target.narrow(0, first, count))).flatten(1),
             MetricInputs.Double(logNoise.narrow(1, first, count)).mul(Scalars.Two).exp().flatten(1)));
@@ -100,24 +100,12 @@ public static class RegressionMetrics
     /// <returns>float64, shape of the target; the caller's to dispose.</returns>
     /// <exception cref="InvalidOperationException">The samples were not kept.</exception>
     /// <exception cref="ArgumentException">The shapes differ, or some entries are not finite.</exception>
-    public static Tensor ProbabilityIntegralTransform(GaussianPredictive predictive, Tensor target)
+    public static Tensor ProbabilityIntegralTransform(LocationScalePredictive predictive, Tensor target)
     {
         ArgumentNullException.ThrowIfNull(predictive);
         MetricInputs.Finite(target);
         MetricInputs.SameShape(target, predictive.Mean, nameof(target), "the predicted mean");
-        using var scope = NewDisposeScope();
-        using var _ = no_grad();
-        Tensor total = zeros(target.shape, ScalarType.Float64, target.device);
-        (Tensor y, Tensor logNoise) = (MetricInputs.Double(target), predictive.LogNoise.expand_as(predictive.Components));
-        for (long sample = 0; sample < predictive.Samples; sample++)
-        {
-            using var inner = NewDisposeScope();
-            Tensor z = y.sub(MetricInputs.Double(predictive.Components.select(0, sample)))
-                .div(MetricInputs.Double(logNoise.select(0, sample)).exp());
-            total.add_(special.ndtr(z), Scalars.One);
-        }
-
-        return total.Times(1.0 / predictive.Samples).MoveToOuterDisposeScope();
+        return predictive.Cdf(target);
     }
 
     /// <summary>The share of targets within their intervals, bounds included (PICP).</summary>

@@ -1,6 +1,4 @@
-using BayesNet.Estimators;
 using BayesNet.Likelihoods;
-using BayesNet.Runtime;
 using static TorchSharp.torch;
 
 namespace BayesNet.Prediction;
@@ -9,7 +7,10 @@ namespace BayesNet.Prediction;
 /// A mixture of Gaussians, one of equal weight for each posterior sample, with the sampled means and the noise level that goes with each:
 /// the predictive of <see cref="GaussianLikelihood"/> and of <see cref="HeteroscedasticGaussianLikelihood"/>.
 /// </summary>
-public sealed class GaussianPredictive : Predictive
+/// <remarks>
+/// Quantiles and intervals are those of the mixture, found by bisection to rounding; not those of a Gaussian with the mixture's moments.
+/// </remarks>
+public sealed class GaussianPredictive : LocationScalePredictive
 {
     private readonly MissingTargets _missing;
 
@@ -18,111 +19,20 @@ public sealed class GaussianPredictive : Predictive
     /// <param name="logNoise">The logarithm of the noise's standard deviation, with the dimensions of the means, each of their size or 1.</param>
     /// <param name="missing">What NaN in a target means.</param>
     internal GaussianPredictive(Tensor means, Tensor logNoise, MissingTargets missing = MissingTargets.Refused)
-        : base(means)
-    {
-        _missing = missing;
-        Keep(nameof(Components), means);
-        Keep(nameof(LogNoise), logNoise);
-    }
+        : base(means, logNoise, PredictiveLaw.Normal, missing) => _missing = missing;
 
-    /// <summary>Moments without components; copies its arguments.</summary>
     private GaussianPredictive(long samples, MissingTargets missing, Tensor mean, Tensor epistemic, Tensor aleatoric)
-        : base(samples)
-    {
-        _missing = missing;
-        Keep(nameof(Mean), mean);
-        Keep(nameof(Epistemic), epistemic);
-        Keep(nameof(Aleatoric), aleatoric);
-    }
+        : base(samples, PredictiveLaw.Normal, missing, mean, epistemic, aleatoric) => _missing = missing;
 
-    /// <summary>The mean of each component, (samples, batch, outputs).</summary>
+    /// <summary>The noise's standard deviation around each component, in units of the target; shape of <see cref="LocationScalePredictive.Components"/>.</summary>
     /// <exception cref="InvalidOperationException">The samples were not kept.</exception>
-    public Tensor Components => Kept(nameof(Components));
-
-    /// <summary>The noise's standard deviation around each component, in units of the target; shape of <see cref="Components"/>.</summary>
-    /// <exception cref="InvalidOperationException">The samples were not kept.</exception>
-    public Tensor Noise => Once(nameof(Noise), () => LogNoise.exp().expand_as(Components).contiguous());
+    public Tensor Noise => Scale;
 
     /// <inheritdoc/>
-    public override Tensor Mean => Once(nameof(Mean), () => Components.mean([0]));
+    public override GaussianPredictive Rescale(double scale, double offset) => (GaussianPredictive)base.Rescale(scale, offset);
 
-    /// <inheritdoc/>
-    /// <remarks>The standard deviation over the samples, divided by S, so that the parts add up to the mixture's own variance; 0 for S = 1.</remarks>
-    public override Tensor Epistemic => Once(nameof(Epistemic), () => Components.sub(Mean).Squared().mean([0]).sqrt());
+    private protected override GaussianPredictive WithSamples(Tensor locations, Tensor logScale) => new(locations, logScale, _missing);
 
-    /// <inheritdoc/>
-    public override Tensor Aleatoric
-        => Once(nameof(Aleatoric), () => LogMeanExp(LogNoise.mul(Scalars.Two)).mul(Scalars.Half).exp().expand_as(Mean).contiguous());
-
-    /// <summary>The logarithm of <see cref="Noise"/>, with the dimensions of <see cref="Components"/>, each of their size or 1.</summary>
-    internal Tensor LogNoise => Kept(nameof(LogNoise));
-
-    /// <summary>
-    /// The same prediction in other units: the distribution of <paramref name="offset"/> + <paramref name="scale"/> * y. A network trained on
-    /// standardised targets, (target - mean) / standard deviation, is read in the target's own units by Rescale(standard deviation, mean).
-    /// </summary>
-    /// <param name="scale">Above zero; densities become those per new unit.</param>
-    /// <param name="offset">In new units.</param>
-    /// <returns>
-    /// A predictive of its own, the caller's to dispose; this one stays as it is. It is held in float64, so that an offset that is large
-    /// against the scale costs no digits.
-    /// </returns>
-    /// <exception cref="ArgumentOutOfRangeException"><paramref name="scale"/> is not a finite number above zero, or <paramref name="offset"/> not a finite one.</exception>
-    public GaussianPredictive Rescale(double scale, double offset)
-    {
-        Guard.Positive(scale);
-        Guard.Finite(offset);
-        using var scope = NewDisposeScope();
-        using var _ = no_grad();
-        return HasSamples
-            ? new GaussianPredictive(
-                Components.to(ScalarType.Float64).Times(scale).Plus(offset), LogNoise.to(ScalarType.Float64).Plus(Math.Log(scale)), _missing)
-            : new GaussianPredictive(
-                Samples,
-                _missing,
-                Mean.to(ScalarType.Float64).Times(scale).Plus(offset),
-                Epistemic.to(ScalarType.Float64).Times(scale),
-                Aleatoric.to(ScalarType.Float64).Times(scale));
-    }
-
-    internal override Tensor[] Averages => [Aleatoric.Squared()];
-
-    internal override GaussianPredictive WithoutSamples(long samples, Tensor mean, Tensor epistemic, Tensor[] averages)
-        => new(samples, _missing, mean, epistemic, averages[0].sqrt());
-
-    /// <inheritdoc/>
-    /// <remarks>The quantile of the mixture, found by bisection to rounding; not that of a Gaussian with the mixture's moments.</remarks>
-    public override Tensor Quantile(double probability)
-    {
-        Guard.OpenUnitInterval(probability);
-        using var scope = NewDisposeScope();
-        using var _ = no_grad();
-        Tensor components = Components.to(ScalarType.Float64);
-        Tensor noise = LogNoise.to(ScalarType.Float64).exp();
-
-        // The mixture's quantile lies between the least and the greatest quantile of its components.
-        Tensor standard = special.ndtri(tensor(probability, ScalarType.Float64, components.device));
-        Tensor quantiles = addcmul(components, noise, standard, Scalars.One);
-        return MixtureQuantile.Bisect(
-            quantiles.amin([0]), quantiles.amax([0]), probability, y => special.ndtr(y.sub(components).div(noise)).mean([0]))
-            .to(Components.dtype).MoveToOuterDisposeScope();
-    }
-
-    /// <inheritdoc/>
-    /// <remarks>The joint density of an example's outputs, independent given the sample.</remarks>
-    public override Tensor LogDensity(Tensor target)
-    {
-        ArgumentNullException.ThrowIfNull(target);
-        GaussianDensity.RequireSameShape(Mean, target, "predicted mean");
-        using var scope = NewDisposeScope();
-        using var _ = no_grad();
-        Tensor perOutput = ObservedEntries.LogDensity(target.unsqueeze(0), _missing, y => GaussianDensity.Log(y, Components, LogNoise));
-        return LogMeanExp(GaussianDensity.SumOverOutputs(perOutput, 2)).MoveToOuterDisposeScope();
-    }
-
-    private protected override Tensor Draw(Tensor components, NoiseSource noise)
-    {
-        Tensor means = Components.index_select(0, components);
-        return addcmul(means, Noise.index_select(0, components), noise.Normal(means.shape, means.dtype, means.device), Scalars.One);
-    }
+    private protected override GaussianPredictive WithMoments(long samples, Tensor mean, Tensor epistemic, Tensor aleatoric)
+        => new(samples, _missing, mean, epistemic, aleatoric);
 }

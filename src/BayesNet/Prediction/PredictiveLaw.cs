@@ -10,6 +10,8 @@ namespace BayesNet.Prediction;
 /// <param name="Cdf">Its distribution function, entry by entry, in float64; called inside a dispose scope.</param>
 internal sealed record PredictiveLaw(LocationScaleLaw Standard, Func<Tensor, Tensor> Cdf)
 {
+    internal static PredictiveLaw Normal { get; } = new(LocationScaleLaw.Normal, StandardNormal.Cdf);
+
     internal static PredictiveLaw Laplace { get; } = new(LocationScaleLaw.Laplace, static z =>
     {
         Tensor tail = z.abs().neg().exp().mul(Scalars.Half);

@@ -63,7 +63,7 @@ internal static class StandardGamma
     {
         Tensor upper = eps.gt(UpperBranchScalar);
         Tensor tail = where(upper, eps.neg(), eps);
-        Tensor target = tail.Times(-Math.Sqrt(0.5)).erfc().mul(Scalars.Half).log(); // ln Phi
+        Tensor target = StandardNormal.Cdf(tail).log();
         Tensor y = Start(a, eps, upper, target);
         for (int step = 0; step < MaximumSteps && y.numel() > 0; step++)
         {
