@@ -1,4 +1,6 @@
+using BayesNet.Kernels;
 using BayesNet.Prediction;
+using BayesNet.Reparameterization;
 using BayesNet.Runtime;
 using static TorchSharp.torch;
 
@@ -50,6 +52,49 @@ public sealed class HeteroscedasticGaussianLikelihood : Likelihood
         GaussianDensity.RequireSameShape(mean, target, "mean, the first half of the network's output,");
         Tensor perOutput = ObservedEntries.LogDensity(target, Missing, y => GaussianDensity.Log(y, mean, logNoise));
         return GaussianDensity.SumOverOutputs(perOutput, 1).MoveToOuterDisposeScope();
+    }
+
+    /// <inheritdoc/>
+    internal override bool HasClosedForm => true;
+
+    /// <inheritdoc/>
+    /// <remarks>With noise = exp(s) + c and z = (y - m) / noise: d/dm = z / noise, d/ds = (z^2 - 1) exp(s) / noise.</remarks>
+    internal override LossGradient? Differentiate<T>(ReadOnlySpan<T> output, ReadOnlySpan<long> shape, Tensor target, double factor, Span<T> gradient)
+    {
+        int outputs = (int)shape[1] / 2;
+        if (shape[1] == 0 || shape[1] % 2 != 0 || !TensorMemory.IsPlain<T>(target) || !target.shape.AsSpan().SequenceEqual([shape[0], outputs]))
+            return null;
+        ReadOnlySpan<T> y = TensorMemory.Span<T>(target);
+        T scale = T.CreateTruncating(factor), logBound = T.CreateTruncating(Math.Log(MinNoise));
+        double squares = 0, logNoises = 0;
+        int observed = 0;
+        for (int i = 0; i < y.Length; i++)
+        {
+            int mean = i / outputs * 2 * outputs + i % outputs, log = mean + outputs;
+            if (Missing == MissingTargets.Masked && T.IsNaN(y[i]))
+            {
+                gradient[mean] = gradient[log] = T.Zero;
+                continue;
+            }
+
+            T logNoise = MinNoise == 0 ? output[log] : LogAddExp(output[log], logBound);
+            T inverse = T.Exp(-logNoise), standard = (y[i] - output[mean]) * inverse, square = standard * standard;
+            T share = MinNoise == 0 ? T.One : T.Exp(output[log] - logNoise);
+            gradient[mean] = scale * standard * inverse;
+            gradient[log] = scale * (square - T.One) * share;
+            squares += double.CreateTruncating(square);
+            logNoises += double.CreateTruncating(logNoise);
+            observed++;
+        }
+
+        GC.KeepAlive(target);
+        return new LossGradient(-0.5 * squares - logNoises - observed * LocationScaleLaw.HalfLogTwoPi);
+
+        static T LogAddExp(T a, T b)
+        {
+            T most = T.Max(a, b);
+            return most + T.LogP1(T.Exp(T.Min(a, b) - most));
+        }
     }
 
     /// <inheritdoc/>

@@ -11,7 +11,8 @@ internal static class LikelihoodCases
 
     internal static TheoryData<string> Names { get; } =
     [
-        "gaussian", "gaussian per output", "heteroscedastic", "student-t", "cauchy", "laplace", "poisson", "poisson with exposure", "negative binomial",
+        "gaussian", "gaussian per output", "heteroscedastic", "heteroscedastic unbounded", "student-t", "cauchy", "laplace", "poisson", "poisson with exposure",
+        "negative binomial",
         "negative binomial with exposure", "bernoulli", "categorical", "ordinal",
     ];
 
@@ -20,6 +21,7 @@ internal static class LikelihoodCases
         "gaussian" => new GaussianLikelihood(noise: 0.6, missing: missing, dtype: dtype),
         "gaussian per output" => new GaussianLikelihood([0.6, 1.5], missing: missing, dtype: dtype),
         "heteroscedastic" => new HeteroscedasticGaussianLikelihood(minNoise: 0.1, missing: missing),
+        "heteroscedastic unbounded" => new HeteroscedasticGaussianLikelihood(missing: missing),
         "student-t" => new StudentTLikelihood(scale: 0.7, learnDegreesOfFreedom: true, degreesOfFreedom: 5.5, missing: missing, dtype: dtype),
         "cauchy" => new StudentTLikelihood(scale: 0.7, degreesOfFreedom: 1, minDegreesOfFreedom: 0, missing: missing, dtype: dtype),
         "laplace" => new LaplaceLikelihood(scale: 0.7, missing: missing, dtype: dtype),
@@ -42,7 +44,7 @@ internal static class LikelihoodCases
     {
         using var scope = NewDisposeScope();
         using var generator = new Generator(21, CPU);
-        long width = name switch { "heteroscedastic" or "categorical" => 4, "ordinal" => 1, _ => 2 };
+        long width = name switch { "heteroscedastic" or "heteroscedastic unbounded" or "categorical" => 4, "ordinal" => 1, _ => 2 };
         return randn([samples, Batch, width], ScalarType.Float64, generator: generator).to(dtype).MoveToOuterDisposeScope();
     }
 

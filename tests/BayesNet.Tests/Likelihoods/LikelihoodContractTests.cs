@@ -99,7 +99,7 @@ public sealed class LikelihoodContractTests
 
         // The same likelihood of the first output by itself.
         bool exposure = name.EndsWith("exposure", StringComparison.Ordinal);
-        long[] columns = name == "heteroscedastic" ? [0, 2] : [0];
+        long[] columns = name.StartsWith("heteroscedastic", StringComparison.Ordinal) ? [0, 2] : [0];
         long[] targets = exposure ? [0, 2] : [0];
         Tensor alone = likelihood.LogLikelihood(output.index_select(1, tensor(columns)), whole.index_select(1, tensor(targets)));
         using Predictive first = likelihood.Predict(outputs.index_select(2, tensor(columns)));
