@@ -88,6 +88,14 @@ public static class BayesianModuleExtensions
             module.Noise.Seed = seed is null ? null : SplitMix64(ref state);
     }
 
+    /// <summary><see cref="SeedNoise"/> until the returned object is disposed; each layer's noise then goes on from where it was.</summary>
+    internal static IDisposable WithNoiseSeed(this nn.Module model, ulong seed)
+    {
+        var scope = new NoiseScope([.. model.BayesianModules().Select(entry => (entry.Module.Noise, entry.Module.Noise.State))]);
+        model.SeedNoise(seed);
+        return scope;
+    }
+
     // Steele, Lea and Flood 2014: neighbouring seeds give unrelated streams.
     private static ulong SplitMix64(ref ulong state)
     {
@@ -109,6 +117,15 @@ public static class BayesianModuleExtensions
             foreach ((IBayesianModule module, Estimator before) in _modules ?? [])
                 module.Estimator = before;
             _modules = null;
+        }
+    }
+
+    private sealed class NoiseScope(List<(NoiseSource Noise, (ulong Key, ulong Counter)? State)> sources) : IDisposable
+    {
+        public void Dispose()
+        {
+            foreach ((NoiseSource noise, (ulong Key, ulong Counter)? state) in sources)
+                noise.State = state;
         }
     }
 }

@@ -21,6 +21,7 @@ internal sealed class PosteriorSampler : IDisposable
     private readonly List<(IBayesianModule Module, Estimator Before, PassEstimator Pass)> _layers;
     private readonly RowCoupling _coupling;
     private readonly PassEstimator? _first;
+    private readonly IDisposable? _noise;
 
     internal PosteriorSampler(nn.Module<Tensor, Tensor> model, PredictionOptions options)
     {
@@ -33,6 +34,7 @@ internal sealed class PosteriorSampler : IDisposable
         _coupling = rowwise ? _layers.Select(layer => layer.Pass.Coupling).Append(RowCoupling.None).Max() : RowCoupling.Call;
         _first = _coupling == RowCoupling.None && chain is not null ? FirstWithNoise(chain) : null;
 
+        _noise = options.Seed is { } seed ? model.WithNoiseSeed(seed) : null;
         model.eval();
         foreach ((IBayesianModule module, _, PassEstimator pass) in _layers)
             module.Estimator = pass;
@@ -60,6 +62,7 @@ internal sealed class PosteriorSampler : IDisposable
             pass.Release();
         }
 
+        _noise?.Dispose();
         _model.train(_training);
     }
 

@@ -34,4 +34,10 @@ public sealed record PredictionOptions
     /// Say true for a module of your own that computes row by row; predictions are then several times faster.
     /// </summary>
     public bool? RowsAreIndependent { get; init; }
+
+    /// <summary>
+    /// Seeds the noise of the call alone: the same seed gives the same samples, and the layers' own noise goes on afterwards as if the call had not
+    /// been. Null, the default, draws from the layers' own noise, seeded or not.
+    /// </summary>
+    public ulong? Seed { get; init; }
 }

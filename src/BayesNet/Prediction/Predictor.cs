@@ -1,3 +1,4 @@
+using BayesNet.Estimators;
 using BayesNet.Likelihoods;
 using BayesNet.Runtime;
 using static TorchSharp.torch;
@@ -93,6 +94,65 @@ public static class Predictor
             (block.FirstRow is { } row ? place.narrow(1, row, outputs.size(1)) : place).copy_(outputs);
         });
         return all!.MoveToOuterDisposeScope();
+    }
+
+    /// <summary>The predictive distributions of the batches of a loader, one after another: no more than one is held.</summary>
+    /// <remarks>
+    /// Each predictive is disposed when the next is asked for; tensors that the loader makes while it is enumerated, once they are used. Batches have independent samples, unless
+    /// <see cref="PredictionOptions.Seed"/> is given: every batch then has the same noise, so that with shared weights a sample is one function
+    /// over all batches.
+    /// </remarks>
+    /// <param name="model">The network; in evaluation mode while a batch is computed.</param>
+    /// <param name="likelihood">How targets are distributed around its output.</param>
+    /// <param name="loader">Inputs, (batch, ...) each.</param>
+    /// <param name="samples">Posterior samples S of each batch.</param>
+    /// <param name="options">Memory, whether samples are kept, and the seed; null for <see cref="PredictionOptions.Default"/>.</param>
+    /// <exception cref="ArgumentOutOfRangeException"><paramref name="samples"/> is below 1.</exception>
+    public static IEnumerable<Predictive> PredictBatches(
+        nn.Module<Tensor, Tensor> model, Likelihood likelihood, IEnumerable<Tensor> loader, int samples = 100, PredictionOptions? options = null)
+    {
+        ArgumentNullException.ThrowIfNull(model);
+        ArgumentNullException.ThrowIfNull(likelihood);
+        ArgumentNullException.ThrowIfNull(loader);
+        Guard.AtLeastOne(samples);
+        return Iterate();
+
+        IEnumerable<Predictive> Iterate()
+        {
+            using IEnumerator<Tensor> batches = loader.GetEnumerator();
+            while (true)
+            {
+                Predictive predictive;
+
+                // Closed again before the caller goes on, whose own tensors it would take.
+                using (NewDisposeScope())
+                {
+                    if (!batches.MoveNext())
+                        yield break;
+                    predictive = Predict(model, likelihood, batches.Current, samples, options);
+                }
+
+                using (predictive)
+                    yield return predictive;
+            }
+        }
+    }
+
+    /// <summary>
+    /// Functions drawn from the posterior, each with one weight for all inputs, whatever estimator the model trains with:
+    /// <c>Predictor.DrawFunctions(model, 20).Evaluate(x)</c>.
+    /// </summary>
+    /// <param name="model">The network; its parameters are read when the functions are evaluated.</param>
+    /// <param name="count">How many.</param>
+    /// <param name="seed">The same seed gives the same functions; null for fresh ones.</param>
+    /// <param name="options">Memory; null for <see cref="PredictionOptions.Default"/>.</param>
+    /// <exception cref="ArgumentOutOfRangeException"><paramref name="count"/> is below 1.</exception>
+    public static PosteriorFunctions DrawFunctions(
+        nn.Module<Tensor, Tensor> model, int count, ulong? seed = null, PredictionOptions? options = null)
+    {
+        ArgumentNullException.ThrowIfNull(model);
+        Guard.AtLeastOne(count);
+        return new PosteriorFunctions(model, count, seed ?? GlobalKeys.Next(), options ?? PredictionOptions.Default);
     }
 
     private static void Run(
