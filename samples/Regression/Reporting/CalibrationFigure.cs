@@ -1,3 +1,4 @@
+using BayesNet.Plotting;
 using BayesNet.Samples.Regression.Data;
 using BayesNet.Samples.Regression.Modelling;
 using ScottPlot;
@@ -36,39 +37,36 @@ internal static class CalibrationFigure
 
     private static Plot Observed(Table heldOut, IReadOnlyList<RowPrediction> predictions)
     {
-        Plot plot = Style.NewPlot($"observed {heldOut.TargetName}", $"predicted {heldOut.TargetName}");
+        Plot plot = PlotStyle.NewPlot($"observed {heldOut.TargetName}", $"predicted {heldOut.TargetName}");
         double[] targets = heldOut.Targets;
         double least = Math.Min(targets.Min(), predictions.Min(p => p.Mean)), most = Math.Max(targets.Max(), predictions.Max(p => p.Mean));
-        Diagonal(plot, least, most, "predicted = observed");
+        plot.Diagonal(least, most, "predicted = observed");
         double[] means = [.. predictions.Select(p => p.Mean)];
         double[] below = [.. predictions.Select(p => p.Mean - p.Lower95)], above = [.. predictions.Select(p => p.Upper95 - p.Mean)];
-        plot.Add.Plottable(new ErrorBar(targets, means, null, null, below, above) { Color = Style.Model.WithAlpha(0.35), LineWidth = 1, CapSize = 0 });
-        plot.Add.Markers(targets, means, MarkerShape.FilledCircle, 4, Style.Model).LegendText = "mean and 95 % interval";
+        plot.Add.Plottable(new ErrorBar(targets, means, null, null, below, above) { Color = PlotStyle.Model.WithAlpha(0.35), LineWidth = 1, CapSize = 0 });
+        plot.Add.Markers(targets, means, MarkerShape.FilledCircle, 4, PlotStyle.Model).LegendText = "mean and 95 % interval";
         plot.ShowLegend(Alignment.LowerRight);
         return plot;
     }
 
     private static Plot Coverage(Evaluation evaluation, int rows)
     {
-        Plot plot = Style.NewPlot("level of the interval", "share of targets in it");
+        Plot plot = PlotStyle.NewPlot("level of the interval", "share of targets in it");
         double[] levels = [.. evaluation.Coverage.Select(point => point.Level)];
 
         // The share of a calibrated model stays within this 95 times in 100, with this number of rows.
         double[] spread = [.. levels.Select(level => 1.96 * Math.Sqrt(level * (1 - level) / rows))];
-        var band = plot.Add.FillY(
-            levels, [.. levels.Zip(spread, (level, error) => Math.Max(0, level - error))], [.. levels.Zip(spread, (level, error) => Math.Min(1, level + error))]);
-        (band.FillColor, band.LineWidth, band.LegendText) = (Style.Data.WithAlpha(0.12), 0, "sampling error");
-        Diagonal(plot, 0, 1, "calibrated");
-        var line = plot.Add.Scatter(levels, [.. evaluation.Coverage.Select(point => point.Share)], Style.Model);
+        plot.Band(
+            levels,
+            [.. levels.Zip(spread, (level, error) => Math.Max(0, level - error))],
+            [.. levels.Zip(spread, (level, error) => Math.Min(1, level + error))],
+            PlotStyle.Data.WithAlpha(0.12),
+            "sampling error");
+        plot.Diagonal(0, 1, "calibrated");
+        var line = plot.Add.Scatter(levels, [.. evaluation.Coverage.Select(point => point.Share)], PlotStyle.Model);
         (line.LineWidth, line.MarkerSize, line.LegendText) = (2, 6, "held-out rows");
         plot.Axes.SetLimits(0, 1, 0, 1);
         plot.ShowLegend(Alignment.LowerRight);
         return plot;
-    }
-
-    private static void Diagonal(Plot plot, double from, double to, string name)
-    {
-        var line = plot.Add.Line(from, from, to, to);
-        (line.LineColor, line.LineWidth, line.LinePattern, line.LegendText) = (Style.Truth, 1.5f, LinePattern.DenselyDashed, name);
     }
 }

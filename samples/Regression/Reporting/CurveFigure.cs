@@ -1,3 +1,4 @@
+using BayesNet.Plotting;
 using BayesNet.Samples.Regression.Data;
 using BayesNet.Samples.Regression.Modelling;
 using ScottPlot;
@@ -8,6 +9,8 @@ namespace BayesNet.Samples.Regression.Reporting;
 internal static class CurveFigure
 {
     private const int Points = 400;
+    private const int PixelsAcross = 1600;
+    private const int PixelsDown = 1000;
 
     // The figure shows this share of the inputs' range on either side of it.
     private const double Margin = 0.2;
@@ -27,35 +30,32 @@ internal static class CurveFigure
         double[] xs = [.. Enumerable.Range(0, Points).Select(i => inputs.Min() - margin + i * (inputs.Max() - inputs.Min() + 2 * margin) / (Points - 1))];
         RowPrediction[] predictions = RowPrediction.Of(model, [.. xs.Select(x => new[] { x })]);
 
-        using Plot plot = Style.NewPlot(training.InputNames[0], training.TargetName);
+        using Plot plot = PlotStyle.NewPlot(training.InputNames[0], training.TargetName);
         Band([.. predictions.Select(p => p.Lower95)], [.. predictions.Select(p => p.Upper95)], 0.2, "95 % of targets (total)");
         Band(
             [.. predictions.Select(p => p.Mean - Gaussian95 * p.Epistemic)], [.. predictions.Select(p => p.Mean + Gaussian95 * p.Epistemic)], 0.4,
             "95 % of functions (epistemic)");
         if (truth is not null)
         {
-            var line = plot.Add.ScatterLine(xs, [.. xs.Select(truth)], Style.Truth);
+            var line = plot.Add.ScatterLine(xs, [.. xs.Select(truth)], PlotStyle.Reference);
             (line.LineWidth, line.LinePattern, line.LegendText) = (1.5f, LinePattern.DenselyDashed, "true function");
         }
 
-        var mean = plot.Add.ScatterLine(xs, [.. predictions.Select(p => p.Mean)], Style.Model);
+        var mean = plot.Add.ScatterLine(xs, [.. predictions.Select(p => p.Mean)], PlotStyle.Model);
         (mean.LineWidth, mean.LegendText) = (2, "predictive mean");
         Scatter(training, MarkerShape.FilledCircle, "training data");
         Scatter(heldOut, MarkerShape.OpenCircle, "held-out data");
 
         plot.Axes.SetLimitsX(xs[0], xs[^1]);
         plot.LegendAbove();
-        plot.SavePng(path, Style.Width, Style.Height);
+        plot.SavePng(path, PixelsAcross, PixelsDown);
 
         void Band(double[] lower, double[] upper, double opacity, string name)
-        {
-            var band = plot.Add.FillY(xs, lower, upper);
-            (band.FillColor, band.LineWidth, band.LegendText) = (Style.Model.WithAlpha(opacity), 0, name);
-        }
+            => plot.Band(xs, lower, upper, PlotStyle.Model.WithAlpha(opacity), name);
 
         void Scatter(Table table, MarkerShape shape, string name)
         {
-            var points = plot.Add.Markers([.. table.Inputs.Select(row => row[0])], table.Targets, shape, 4, Style.Data);
+            var points = plot.Add.Markers([.. table.Inputs.Select(row => row[0])], table.Targets, shape, 4, PlotStyle.Data);
             points.LegendText = name;
         }
     }

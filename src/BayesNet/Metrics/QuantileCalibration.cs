@@ -12,14 +12,18 @@ public sealed class QuantileCalibration
 {
     private static readonly double[] DefaultLevels = [.. Enumerable.Range(1, 19).Select(i => i / 20.0)];
 
-    private QuantileCalibration(double[] levels, double[] frequencies)
+    private QuantileCalibration(double[] levels, double[] frequencies, int count)
     {
+        Count = count;
         Levels = levels;
         Frequencies = frequencies;
         double[] gaps = [.. levels.Zip(frequencies, (level, frequency) => level - frequency)];
         SquaredError = gaps.Average(gap => gap * gap);
         AbsoluteError = gaps.Average(Math.Abs);
     }
+
+    /// <summary>The number of targets.</summary>
+    public int Count { get; }
 
     /// <summary>The levels p_j.</summary>
     public IReadOnlyList<double> Levels { get; }
@@ -61,6 +65,6 @@ public sealed class QuantileCalibration
             throw new ArgumentException("levels is empty; leave it out for 0.05, 0.10, ..., 0.95.", nameof(levels));
         foreach (double level in checkedLevels)
             Guard.OpenUnitInterval(level, nameof(levels));
-        return new QuantileCalibration(checkedLevels, [.. checkedLevels.Select(level => (double)SortedValues.CountUpTo(values, level) / values.Length)]);
+        return new QuantileCalibration(checkedLevels, [.. checkedLevels.Select(level => (double)SortedValues.CountUpTo(values, level) / values.Length)], values.Length);
     }
 }
