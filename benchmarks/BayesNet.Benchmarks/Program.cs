@@ -1,17 +1,23 @@
 using System.CommandLine;
+using BayesNet.Benchmarks.Comparison;
 using BayesNet.Benchmarks.Families;
 using BayesNet.Benchmarks.Micro;
 using BayesNet.Benchmarks.Reporting;
+using BayesNet.Benchmarks.Scaling;
 using BayesNet.Benchmarks.StepTime;
+using BayesNet.Benchmarks.Summary;
 using BayesNet.Runtime;
 
 // A report is one class: derive from Report and add it here.
-Report[] reports = [new FamiliesReport(), new StepTimeReport()];
+Report[] reports = [new FamiliesReport(), new StepTimeReport(), new ScalingReport()];
 
 NativeLibraries.Load();
 var root = new RootCommand("Reports on what BayesNet's estimators and families cost and what variance they have.");
 foreach (Report report in reports)
     root.Subcommands.Add(report.Command());
+root.Subcommands.Add(AllReports.Command(reports));
+root.Subcommands.Add(AllReports.PageCommand(reports));
+root.Subcommands.Add(CompareCommand.Command());
 root.Subcommands.Add(MicroBenchmarks.Command());
 root.Subcommands.Add(PeakMemory.Command());
 return root.Parse(args).Invoke();

@@ -1,54 +1,127 @@
+using System.Diagnostics;
 using System.Globalization;
-using System.Text;
 using System.Text.Json;
-using System.Text.Json.Serialization;
 
 namespace BayesNet.Benchmarks.Reporting;
 
-/// <summary>A report under way: Markdown in the order it is added, the same numbers as JSON, and plots beside both.</summary>
-internal sealed class ReportDocument(DirectoryInfo folder, string name)
+/// <summary>
+/// A report under way: Markdown in the order it is added, the same numbers as JSON, and plots beside both. What is measured within a
+/// <see cref="Part"/> is on disk once the part is done, and a later run with <c>--resume</c> takes it from there.
+/// </summary>
+internal sealed class ReportDocument
 {
-    private static readonly JsonSerializerOptions JsonFormat = new()
-    {
-        WriteIndented = true,
-        PropertyNamingPolicy = JsonNamingPolicy.SnakeCaseLower,
-        DictionaryKeyPolicy = JsonNamingPolicy.SnakeCaseLower,
-        NumberHandling = JsonNumberHandling.AllowNamedFloatingPointLiterals,
-    };
-
-    private static readonly JsonSerializerOptions RowFormat = new() { WriteIndented = true, PropertyNamingPolicy = JsonNamingPolicy.CamelCase };
-
-    private readonly StringBuilder _text = new();
-    private readonly Dictionary<string, object> _data = [];
+    private readonly DirectoryInfo _folder;
+    private readonly string _name, _title;
+    private readonly ReportEnvironment _environment;
+    private readonly Resumption _resumption;
+    private readonly Dictionary<string, PartRecord> _kept = [], _parts = [];
+    private readonly Dictionary<string, JsonElement> _keptResults = [];
+    private readonly Dictionary<string, object> _results = [];
+    private readonly List<Failure> _failures = [];
+    private readonly MarkdownText _text = new();
+    private readonly List<string> _findings = [];
+    private PartRecord? _part;
     private bool _hasRows;
 
-    private string JsonFile => Path.Combine(folder.FullName, name + ".json");
-
-    public void Section(string heading) => _text.Append(CultureInfo.InvariantCulture, $"## {heading}\n\n");
-
-    public void Paragraph(string text) => _text.Append(text).Append("\n\n");
-
-    /// <summary>A table in the text, its rows under <paramref name="key"/> in the JSON.</summary>
-    public void Table<T>(string key, IReadOnlyList<T> rows, params (string Header, Func<T, string> Cell)[] columns)
+    public ReportDocument(DirectoryInfo folder, string name, string title, ReportEnvironment environment, Resumption resumption)
     {
-        _data.Add(key, rows);
-        Row(columns.Select(column => column.Header));
-        Row(columns.Select(_ => "---"));
-        foreach (T row in rows)
-            Row(columns.Select(column => column.Cell(row)));
-        _text.Append('\n');
+        (_folder, _name, _title, _environment, _resumption) = (folder, name, title, environment, resumption);
+        if (resumption != Resumption.None)
+            ReadParts();
+    }
 
-        void Row(IEnumerable<string> cells) => _text.Append("| ").AppendJoin(" | ", cells).Append(" |\n");
+    /// <summary>What went wrong: a part of the report, and the error.</summary>
+    public IReadOnlyList<Failure> Failures => _failures;
+
+    private string JsonFile => Path.Combine(_folder.FullName, _name + ".json");
+
+    private string EnvironmentFile => Path.ChangeExtension(JsonFile, ".environment.json");
+
+    private string MarkdownFile => Path.Combine(_folder.FullName, _name + ".md");
+
+    private MarkdownText Text => _part?.Body ?? _text;
+
+    public void Section(string heading) => Text.Section(heading);
+
+    public void Paragraph(string text) => Text.Paragraph(text);
+
+    /// <summary>A sentence for the list of findings on the report's top.</summary>
+    public void Finding(string text)
+    {
+        _findings.Add(text);
+        _part?.Findings.Add(text);
+    }
+
+    /// <summary>A table in the text, its rows under <paramref name="key"/> in the JSON; null for the text alone.</summary>
+    public void Table<T>(string? key, IReadOnlyList<T> rows, params (string Header, Func<T, string> Cell)[] columns)
+    {
+        if (key is not null)
+            Data(key, rows);
+        Text.Table(rows, columns);
     }
 
     /// <summary>Numbers that go to the JSON alone.</summary>
-    public void Data(string key, object value) => _data.Add(key, value);
+    public void Data(string key, object value)
+    {
+        _results.Add(ReportFiles.Key(key), value);
+        _part?.Keys.Add(ReportFiles.Key(key));
+    }
 
     /// <summary>A figure with a caption, beside the report.</summary>
     public void Figure(string key, Figure figure, string caption)
     {
-        figure.Save(Path.Combine(folder.FullName, key + ".png"));
-        _text.Append(CultureInfo.InvariantCulture, $"![{key.Replace('-', ' ')}]({key}.png)\n\n*{caption}*\n\n");
+        figure.Save(Path.Combine(_folder.FullName, key + ".png"));
+        Text.Figure(key, caption);
+        _part?.Figures.Add(key);
+    }
+
+    /// <summary>
+    /// A part of the report that stands on its own. What an earlier run has of it is taken over where that run had the same command line and
+    /// processor, and the same commit unless <c>--any-commit</c> lets others stand; else it is measured and written to the files at once. An error ends the part, not the report.
+    /// </summary>
+    /// <param name="key">Its name in the JSON.</param>
+    /// <param name="write">Measures it and adds it to this document.</param>
+    public void Part(string key, Action write)
+    {
+        if (_kept.Remove(key, out PartRecord? kept))
+        {
+            Console.Error.WriteLine($"{key}: kept");
+            Add(key, kept);
+            return;
+        }
+
+        Console.Error.WriteLine(key);
+        var clock = Stopwatch.StartNew();
+        double? load = ReportEnvironment.Load();
+        _part = new PartRecord();
+        bool done = Attempt(key, write);
+        PartRecord part = _part;
+        _part = null;
+        part.Origin = _environment.Origin with { LoadAtStart = load, LoadAtEnd = ReportEnvironment.Load(), Minutes = clock.Elapsed.TotalMinutes };
+        part.Text = part.Body.ToString();
+        _text.Paragraph(part.Text.TrimEnd());
+        if (done)
+            _parts.Add(key, part);
+        Save(finished: false);
+    }
+
+    /// <summary>Runs an action; an error is written to the report, which goes on.</summary>
+    /// <returns>Whether it ran to its end.</returns>
+    public bool Attempt(string what, Action action)
+    {
+        try
+        {
+            action();
+            return true;
+        }
+        catch (Exception error) when (error is not OutOfMemoryException)
+        {
+            Console.Error.WriteLine($"{what} failed: {error}");
+            string message = error.Message.ReplaceLineEndings(" ").Trim();
+            _failures.Add(new Failure(what, error.GetType().Name, message));
+            Paragraph($"**Failed**: {what}. {error.GetType().Name}: {message}");
+            return false;
+        }
     }
 
     /// <summary>
@@ -58,29 +131,106 @@ internal sealed class ReportDocument(DirectoryInfo folder, string name)
     public void SaveRows<T>(IReadOnlyList<T> rows)
     {
         _hasRows = true;
-        Replace(JsonFile, JsonSerializer.Serialize(rows, RowFormat));
+        ReportFiles.Replace(JsonFile, rows, ReportFiles.Rows);
     }
 
-    /// <summary>The rows that an earlier run left in the folder; none where there is no such file.</summary>
-    public IReadOnlyList<T> SavedRows<T>()
-        => File.Exists(JsonFile) ? JsonSerializer.Deserialize<List<T>>(File.ReadAllText(JsonFile), RowFormat) ?? [] : [];
+    /// <summary>The rows that an earlier run left in the folder and that this one keeps; none unless it resumes.</summary>
+    /// <param name="identity">What a row was measured with.</param>
+    public IReadOnlyList<T> SavedRows<T>(Func<T, RunIdentity> identity)
+        => _resumption != Resumption.None && File.Exists(JsonFile)
+            ? [.. (JsonSerializer.Deserialize<List<T>>(File.ReadAllText(JsonFile), ReportFiles.Rows) ?? []).Where(row => Keeps(identity(row)))]
+            : [];
 
     /// <summary>Writes all files; returns the Markdown file's path.</summary>
-    public string Save(string title, ReportEnvironment environment)
+    public string Finish()
     {
-        string head = $"# {title}\n\n{string.Join("\n", environment.Lines().Select(line => $"- {line}"))}\n\n";
-        string file = Path.Combine(folder.FullName, name + ".md");
-        Replace(file, head + _text.ToString().TrimEnd());
-        var json = new Dictionary<string, object> { ["report"] = name, ["environment"] = environment, ["results"] = _data };
-        Replace(_hasRows ? Path.ChangeExtension(JsonFile, ".environment.json") : JsonFile, JsonSerializer.Serialize(json, JsonFormat));
-        return file;
+        Save(finished: true);
+        return MarkdownFile;
     }
 
-    // By way of another file: one that is half written replaces nothing.
-    private static void Replace(string file, string text)
+    private bool Keeps(RunIdentity measured)
+        => _resumption == Resumption.AnyCommit ? measured with { Commit = "" } == _environment.Identity with { Commit = "" } : measured == _environment.Identity;
+
+    private void Save(bool finished)
     {
-        string written = file + ".new";
-        File.WriteAllText(written, text + "\n");
-        File.Move(written, file, overwrite: true);
+        ReportEnvironment environment = _environment.At(DateTime.UtcNow);
+        var text = new MarkdownText();
+        text.Paragraph($"# {_title}");
+        text.List(finished ? environment.Lines() : environment.Lines().Append("**unfinished**: the run was under way when this was written, or was ended; with `--resume` it goes on"));
+        if (_failures.Count > 0)
+            text.Paragraph($"**{_failures.Count} part{(_failures.Count == 1 ? "" : "s")} of this report failed**: {string.Join(", ", _failures.Select(failure => failure.Part))}. With `--resume` they run again, and the others are kept.");
+        if (_findings.Count > 0)
+        {
+            text.Section("Findings");
+            text.List(_findings);
+        }
+
+        ReportFiles.Replace(MarkdownFile, text + _text.ToString());
+
+        // Parts of an earlier run that this one has not come to yet are not lost should it end here.
+        IEnumerable<KeyValuePair<string, PartRecord>> ahead = finished ? [] : _kept;
+        IEnumerable<KeyValuePair<string, object>> resultsAhead =
+            ahead.SelectMany(part => part.Value.Keys).Select(key => KeyValuePair.Create<string, object>(key, _keptResults[key]));
+        var json = new Dictionary<string, object>
+        {
+            ["report"] = _name,
+            ["title"] = _title,
+            ["finished"] = finished,
+            ["environment"] = environment,
+            ["findings"] = _findings,
+            ["failures"] = _failures,
+            ["results"] = _results.Concat(resultsAhead).ToDictionary(),
+            ["parts"] = _parts.Concat(ahead).ToDictionary(),
+        };
+        ReportFiles.Replace(_hasRows ? EnvironmentFile : JsonFile, json, ReportFiles.Results);
+    }
+
+    private void ReadParts()
+    {
+        string? file = new[] { EnvironmentFile, JsonFile }.FirstOrDefault(File.Exists);
+        if (file is null)
+            return;
+        using JsonDocument json = JsonDocument.Parse(File.ReadAllText(file));
+        if (json.RootElement.ValueKind != JsonValueKind.Object || !json.RootElement.TryGetProperty("parts", out JsonElement parts))
+            return;
+        JsonElement results = json.RootElement.GetProperty("results");
+        foreach (JsonProperty property in parts.EnumerateObject())
+        {
+            PartRecord part = property.Value.Deserialize<PartRecord>(ReportFiles.Results)!;
+            bool same = part.Origin is { } origin && origin.Command == _environment.Command && Keeps(_environment.Identity with { Commit = origin.Commit, Cpu = origin.Cpu });
+            if (!same || !part.Figures.TrueForAll(figure => File.Exists(Path.Combine(_folder.FullName, figure + ".png"))))
+                continue;
+            _kept.Add(property.Name, part);
+            foreach (string key in part.Keys)
+                _keptResults.Add(key, results.GetProperty(key).Clone());
+        }
+    }
+
+    private void Add(string key, PartRecord part)
+    {
+        _parts.Add(key, part);
+        _findings.AddRange(part.Findings);
+        foreach (string result in part.Keys)
+            _results.Add(result, _keptResults[result]);
+        Origin origin = part.Origin!;
+        _text.Paragraph(part.Text.TrimEnd());
+        _text.Paragraph(string.Create(
+            CultureInfo.InvariantCulture, $"*Kept from an earlier run: {origin.Date}, commit {origin.Commit}, {origin.Minutes:F1} minutes.*"));
+    }
+
+    /// <summary>An error that a part ended with.</summary>
+    internal sealed record Failure(string Part, string Error, string Message);
+
+    /// <summary>A part as the JSON has it; its numbers are among the results, under its keys.</summary>
+    private sealed record PartRecord
+    {
+        public Origin? Origin { get; set; }
+        public List<string> Keys { get; init; } = [];
+        public List<string> Figures { get; init; } = [];
+        public List<string> Findings { get; init; } = [];
+        public string Text { get; set; } = "";
+
+        [System.Text.Json.Serialization.JsonIgnore]
+        public MarkdownText Body { get; } = new();
     }
 }

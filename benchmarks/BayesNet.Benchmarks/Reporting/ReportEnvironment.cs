@@ -2,6 +2,7 @@ using System.Diagnostics;
 using System.Globalization;
 using System.Reflection;
 using System.Runtime.InteropServices;
+using System.Text.Json.Serialization;
 using TorchSharp;
 
 namespace BayesNet.Benchmarks.Reporting;
@@ -13,6 +14,7 @@ internal sealed record ReportEnvironment
     public required string Command { get; init; }
     public required string Commit { get; init; }
     public required ulong Seed { get; init; }
+    public required bool Short { get; init; }
     public required string Cpu { get; init; }
     public required int Cores { get; init; }
     public required int Threads { get; init; }
@@ -21,17 +23,35 @@ internal sealed record ReportEnvironment
     public required string BayesNet { get; init; }
     public required string TorchSharp { get; init; }
 
+    /// <summary>The GPUs' names; null where libtorch has none.</summary>
+    public required string? Gpu { get; init; }
+
     /// <summary>Processes that ran or waited for a core, averaged over a minute; null where the system does not say.</summary>
     public required double? LoadAtStart { get; init; }
     public double? LoadAtEnd { get; init; }
     public double Minutes { get; init; }
 
-    public static ReportEnvironment Current(Report report, ReportOptions options) => new()
+    /// <summary>What measurements must agree in.</summary>
+    [JsonIgnore]
+    public RunIdentity Identity => new(Commit, Cpu, Seed, Short);
+
+    /// <summary>Where and when what this run measures comes from.</summary>
+    [JsonIgnore]
+    public Origin Origin => new() { Date = Date, Commit = Commit, Command = Command, Cpu = Cpu };
+
+    [JsonIgnore]
+    public DateTime Start { get; init; }
+
+    public static ReportEnvironment Current(Report report, ReportOptions options) => Current(report.CommandLine(options), options.Seed, options.Short);
+
+    public static ReportEnvironment Current(string command, ulong seed, bool isShort) => new()
     {
-        Date = DateTime.UtcNow.ToString("yyyy-MM-dd", CultureInfo.InvariantCulture),
-        Command = report.CommandLine(options),
+        Date = Today(),
+        Start = DateTime.UtcNow,
+        Command = command,
         Commit = CurrentCommit(),
-        Seed = options.Seed,
+        Seed = seed,
+        Short = isShort,
         Cpu = CpuModel(),
         Cores = Environment.ProcessorCount,
         Threads = torch.get_num_threads(),
@@ -39,8 +59,12 @@ internal sealed record ReportEnvironment
         DotNet = RuntimeInformation.FrameworkDescription,
         BayesNet = Version(typeof(IBayesianModule).Assembly),
         TorchSharp = Version(typeof(torch).Assembly),
+        Gpu = torch.cuda.is_available() ? Output("nvidia-smi", "--query-gpu=name,driver_version --format=csv,noheader")?.ReplaceLineEndings("; ") ?? "CUDA, of unknown name" : null,
         LoadAtStart = Load(),
     };
+
+    /// <summary>The same at a later time, with the load and the minutes since the start.</summary>
+    public ReportEnvironment At(DateTime time) => this with { LoadAtEnd = Load(), Minutes = (time - Start).TotalMinutes };
 
     /// <summary>Lines of a Markdown list.</summary>
     public IEnumerable<string> Lines()
@@ -48,7 +72,7 @@ internal sealed record ReportEnvironment
         yield return $"{Date}, `{Command}`";
         yield return $"commit {Commit}, seed {Seed}";
         yield return $"{Cpu}, {Cores} cores, {Threads} libtorch thread{(Threads == 1 ? "" : "s")}; {OperatingSystem}";
-        yield return $"{DotNet}, TorchSharp {TorchSharp}, BayesNet {BayesNet}; GPU: not measured";
+        yield return $"{DotNet}, TorchSharp {TorchSharp}, BayesNet {BayesNet}; GPU: {Gpu ?? "none, not measured"}";
         if (LoadAtStart is { } start && LoadAtEnd is { } end)
         {
             bool busy = Math.Max(start, end) > Threads + 0.5;
@@ -59,6 +83,8 @@ internal sealed record ReportEnvironment
 
         yield return string.Create(CultureInfo.InvariantCulture, $"run time {Minutes:F1} minutes");
     }
+
+    public static string Today() => DateTime.UtcNow.ToString("yyyy-MM-dd", CultureInfo.InvariantCulture);
 
     public static double? Load()
         => File.Exists("/proc/loadavg") ? double.Parse(File.ReadAllText("/proc/loadavg").Split(' ')[0], CultureInfo.InvariantCulture) : null;

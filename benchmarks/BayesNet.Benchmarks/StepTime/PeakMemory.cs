@@ -1,7 +1,6 @@
 using System.CommandLine;
 using System.Diagnostics;
 using System.Globalization;
-using System.Reflection;
 using BayesNet.Benchmarks.Reporting;
 using BayesNet.Runtime;
 using static TorchSharp.torch;
@@ -23,12 +22,13 @@ internal static class PeakMemory
     public static Command Command()
     {
         var shape = new Argument<string>("shape");
+        var batch = new Argument<long>("batch");
         var estimator = new Argument<string>("estimator");
         var optimizer = new Argument<string>("optimizer");
         var threads = new Argument<int>("threads");
         var dtype = new Argument<ScalarType>("dtype");
         var keep = new Argument<bool>("keep");
-        var command = new Command(Name) { shape, estimator, optimizer, threads, dtype, keep };
+        var command = new Command(Name) { shape, batch, estimator, optimizer, threads, dtype, keep };
         command.Hidden = true;
         command.SetAction(parsed =>
         {
@@ -36,7 +36,7 @@ internal static class PeakMemory
                 MemoryAllocation.KeepFreedMemory();
             set_num_threads(parsed.GetValue(threads));
             var place = new Place(CPU, parsed.GetValue(dtype));
-            StepTimeShape measured = StepTimeShape.Parse(parsed.GetValue(shape)!);
+            StepTimeShape measured = StepTimeShape.Parse(parsed.GetValue(shape)!) with { Batch = parsed.GetValue(batch) };
             StepTimeShape small = measured.InputSize.Length == 1 ? StepTimeShape.Parse("8-50-1") : measured with { Batch = FewRows };
             Run(small);
             Console.WriteLine(string.Create(CultureInfo.InvariantCulture, $"{Measure.PeakGrowth(() => Run(measured))} {Measure.ProcessPeak()}"));
@@ -55,11 +55,10 @@ internal static class PeakMemory
     /// <exception cref="InvalidOperationException">The child process failed.</exception>
     public static (long Growth, long Process)? Of(StepTimeShape shape, Place place, string estimator, string optimizer, int threads, bool keep)
     {
-        string program = Environment.ProcessPath!;
-        string[] assembly = Path.GetFileNameWithoutExtension(program) == "dotnet" ? [Assembly.GetExecutingAssembly().Location] : [];
-        string[] arguments =
-            [.. assembly, Name, shape.Name, estimator, optimizer, threads.ToString(CultureInfo.InvariantCulture), place.Dtype.ToString(), keep ? "true" : "false"];
-        using Process child = Process.Start(new ProcessStartInfo(program, arguments) { RedirectStandardOutput = true })!;
+        ProcessStartInfo start = ChildProcess.Of(
+            Name, shape.Name, shape.Batch.ToString(CultureInfo.InvariantCulture), estimator, optimizer, threads.ToString(CultureInfo.InvariantCulture), place.Dtype.ToString(), keep ? "true" : "false");
+        start.RedirectStandardError = false;
+        using Process child = Process.Start(start)!;
         Task<string> output = child.StandardOutput.ReadToEndAsync();
         if (!child.WaitForExit(Limit))
         {

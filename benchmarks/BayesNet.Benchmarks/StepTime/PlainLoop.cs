@@ -15,7 +15,7 @@ internal sealed class PlainLoop : Contestant
     public PlainLoop(StepTimeShape shape, Place place, string estimator, string optimizer)
     {
         _shape = shape;
-        LayerFactory layers = estimator == Names.Deterministic ? new DeterministicLayers() : new TextbookLayers(local: estimator == Names.TextbookLocal);
+        LayerFactory layers = estimator == Names.Deterministic ? new DeterministicLayers() : new TextbookLayers(estimator);
         _model = Own(shape.Build(layers, place.Device, place.Dtype));
         _bayesian = [.. _model.modules().OfType<TextbookLayer>()];
         (Tensor inputs, Tensor targets) = shape.Data(place.Device, place.Dtype);

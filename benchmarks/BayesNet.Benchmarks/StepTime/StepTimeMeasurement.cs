@@ -5,21 +5,27 @@ using static TorchSharp.torch;
 namespace BayesNet.Benchmarks.StepTime;
 
 /// <summary>The measurement of one shape on one number of threads: all contestants in one process, in turns; then the memory of each by itself.</summary>
-internal sealed class StepTimeMeasurement(StepTimeShape shape, Place place, int threads, StepTimeSettings settings)
+internal sealed class StepTimeMeasurement(StepTimePoint point)
 {
     private const double Megabyte = 1 << 20;
 
+    private readonly StepTimeShape _shape = point.Shape;
+    private readonly Place _place = point.Place;
+    private readonly StepTimeSettings _settings = point.Settings;
+
     // Seconds and rounds.
-    private readonly double _budget = settings.Short ? 0.3 : 1.2, _warmUp = settings.Short ? 0.2 : 0.6, _block = settings.Short ? 0.01 : 0.05;
-    private readonly int _leastRounds = settings.Short ? 3 : 5;
+    private readonly double _budget = point.Settings.Short ? 0.3 : 1.2, _warmUp = point.Settings.Short ? 0.2 : 0.6, _block = point.Settings.Short ? 0.01 : 0.05;
+    private readonly int _leastRounds = point.Settings.Short ? 3 : 5;
 
     /// <summary>Measures.</summary>
     public (IReadOnlyList<StepTimeRow> Rows, IReadOnlyList<StepTimeGap> Gaps) Run()
     {
-        set_num_threads(threads);
-        manual_seed((long)settings.Seed);
+        set_num_threads(point.Threads);
+        manual_seed((long)_settings.Seed);
+        if (_place.DeviceName == "cuda")
+            cuda.manual_seed_all((long)_settings.Seed);
         var gaps = new List<StepTimeGap>();
-        var entries = Entries(gaps);
+        var entries = Entries(gaps, (_, _) => true);
         IReadOnlyList<double>[] seconds;
         try
         {
@@ -35,11 +41,11 @@ internal sealed class StepTimeMeasurement(StepTimeShape shape, Place place, int 
         }
 
         var peaks = new (long Growth, long Process)?[entries.Count];
-        if (place.DeviceName == "cpu")
+        if (_place.DeviceName == "cpu")
         {
             var degree = new ParallelOptions { MaxDegreeOfParallelism = Environment.ProcessorCount };
             Parallel.For(0, entries.Count, degree, i =>
-                peaks[i] = PeakMemory.Of(shape, place, entries[i].Estimator, entries[i].Optimizer, threads, settings.KeepMemory));
+                peaks[i] = PeakMemory.Of(_shape, _place, entries[i].Estimator, entries[i].Optimizer, point.Threads, _settings.KeepMemory));
         }
 
         var rows = new List<StepTimeRow>();
@@ -50,11 +56,11 @@ internal sealed class StepTimeMeasurement(StepTimeShape shape, Place place, int 
             int reference = entries.FindIndex(entry => entry.Estimator == Names.Deterministic && entry.Optimizer == optimizer);
             rows.Add(new StepTimeRow
             {
-                Shape = shape.Name,
-                Batch = shape.Batch,
-                Threads = threads,
-                Device = place.DeviceName,
-                Dtype = place.DtypeName,
+                Shape = _shape.Name,
+                Batch = _shape.Batch,
+                Threads = point.Threads,
+                Device = _place.DeviceName,
+                Dtype = _place.DtypeName,
                 Estimator = estimator,
                 Phase = Names.Phase(optimizer),
                 Optimizer = optimizer,
@@ -65,42 +71,47 @@ internal sealed class StepTimeMeasurement(StepTimeShape shape, Place place, int 
                 LowerQuartileMs = 1000 * sorted[sorted.Length / 4],
                 UpperQuartileMs = 1000 * sorted[3 * sorted.Length / 4],
                 TimedSteps = sorted.Length,
-                Settings = settings,
+                Settings = _settings,
+                Date = ReportEnvironment.Today(),
             });
         }
 
         return (rows, gaps);
     }
 
-    /// <summary>What can't be measured here, and why.</summary>
-    public IReadOnlyList<StepTimeGap> Gaps()
+    /// <summary>What rows that were measured leave out, and why.</summary>
+    public IReadOnlyList<StepTimeGap> Gaps(IReadOnlyList<StepTimeRow> rows)
     {
         var gaps = new List<StepTimeGap>();
-        foreach ((_, _, Contestant contestant) in Entries(gaps))
+        foreach ((string name, string with, Contestant contestant) in Entries(gaps, (estimator, optimizer) => !rows.Any(row => row.Estimator == estimator && row.Optimizer == optimizer)))
+        {
             contestant.Dispose();
+            gaps.Add(new StepTimeGap(_shape.Name, _shape.Batch, point.Threads, name, with, "the commit that measured the others left it out"));
+        }
+
         return gaps;
     }
 
-    private List<(string Estimator, string Optimizer, Contestant Contestant)> Entries(List<StepTimeGap> gaps)
+    private List<(string Estimator, string Optimizer, Contestant Contestant)> Entries(List<StepTimeGap> gaps, Func<string, string, bool> isWanted)
     {
         var entries = new List<(string, string, Contestant)>();
-        string[] asked = settings.Estimators.Split(',');
+        string[] asked = _settings.Estimators.Split(','), optimizers = _settings.Optimizers.Split(',');
         foreach (string estimator in Names.Estimators.Where(name => name == Names.Deterministic || asked.Contains(name)))
         {
-            foreach (string optimizer in Names.Optimizers)
+            foreach (string optimizer in Names.Optimizers.Where(name => optimizers.Contains(name) && isWanted(estimator, name)))
             {
-                (Contestant? contestant, string? reason) = Contestant.Create(shape, place, estimator, optimizer);
+                (Contestant? contestant, string? reason) = Contestant.Create(_shape, _place, estimator, optimizer);
                 if (contestant is not null)
                     entries.Add((estimator, optimizer, contestant));
                 else
-                    gaps.Add(new StepTimeGap(shape.Name, threads, estimator, optimizer, reason!));
+                    gaps.Add(new StepTimeGap(_shape.Name, _shape.Batch, point.Threads, estimator, optimizer, reason!));
             }
         }
 
         return entries;
     }
 
-    private Action Timed(Contestant contestant) => place.DeviceName == "cpu"
+    private Action Timed(Contestant contestant) => _place.DeviceName == "cpu"
         ? contestant.Run
         : () =>
         {

@@ -1,4 +1,5 @@
 using System.CommandLine;
+using System.CommandLine.Parsing;
 using System.Globalization;
 using BayesNet.Benchmarks.Reporting;
 using BayesNet.Runtime;
@@ -11,26 +12,35 @@ internal sealed class StepTimeReport : Report
 {
     private static readonly Option<string> Shapes = new("--shapes")
     {
-        Description = $"Networks, joined by commas: any of {string.Join(", ", StepTimeShape.All)}, or sizes of dense layers joined by hyphens. Default: all; short: 8-50-1.",
+        Description = $"Networks, joined by commas: any of {string.Join(", ", StepTimeShape.All)}, or sizes of dense layers joined by hyphens. Default: all, or none beside --scaling; short: 8-50-1.",
     };
 
+    private static readonly Option<bool> Scaling = new("--scaling")
+    {
+        Description = "Measure how a step's time grows with batch, width and depth, in float64, and weights per example at the network of Kingma et al. 2015.",
+    };
+
+    private static readonly Option<long> Batch = new("--batch") { Description = "Rows of a minibatch of --shapes. Default: the shape's own." };
     private static readonly Option<string> Threads = new("--threads") { Description = "Numbers of libtorch's threads, joined by commas. Default: 1 and all cores; short: all cores." };
     private static readonly Option<string> Estimators = new("--estimators")
     {
-        Description = $"Rows beside the deterministic ones, joined by commas: of {string.Join(", ", Names.Estimators.Skip(1))}. Default: all.",
+        Description = $"Rows beside the deterministic ones for --shapes, joined by commas: of {string.Join(", ", Names.Estimators.Skip(1))}. Default: all but the last textbook one.",
     };
 
+    private static readonly Option<string> WithOptimizers = new("--optimizers") { Description = $"Optimizers for --shapes, joined by commas: of {string.Join(", ", Names.Optimizers)}. Default: all." };
     private static readonly Option<string> OnDevice = new("--device") { Description = "cpu or cuda.", DefaultValueFactory = _ => "cpu" };
     private static readonly Option<string> Dtype = new("--dtype") { Description = "float32 or float64.", DefaultValueFactory = _ => "float32" };
     private static readonly Option<bool> KeepMemory = new("--keep-memory") { Description = "Call MemoryAllocation.KeepFreedMemory() first, in all processes." };
-    private static readonly Option<bool> Resume = new("--resume") { Description = "Keep what step-time.json in the output folder has of the same commit, machine and settings, and measure the rest." };
 
     public StepTimeReport()
     {
         Shapes.Validators.Add(result => Check(result, () => Parse(result.GetValueOrDefault<string>(), StepTimeShape.Parse)));
         Threads.Validators.Add(result => Check(result, () => Parse(result.GetValueOrDefault<string>(), ThreadCount)));
-        Estimators.Validators.Add(result => Check(result, () => Parse(result.GetValueOrDefault<string>(), EstimatorName)));
+        Estimators.Validators.Add(result => Check(result, () => Parse(result.GetValueOrDefault<string>(), name => NameIn([.. Names.Estimators.Skip(1)], name))));
+        WithOptimizers.Validators.Add(result => Check(result, () => Parse(result.GetValueOrDefault<string>(), name => NameIn(Names.Optimizers, name))));
+        Batch.Validators.Add(result => Check(result, () => _ = result.GetValueOrDefault<long>() > 0 ? 0 : throw new FormatException("A minibatch has at least one row.")));
         OnDevice.AcceptOnlyFromAmong("cpu", "cuda");
+        OnDevice.Validators.Add(result => Check(result, () => CheckDevice(result.GetValueOrDefault<string>())));
         Dtype.AcceptOnlyFromAmong("float32", "float64");
     }
 
@@ -40,54 +50,85 @@ internal sealed class StepTimeReport : Report
 
     public override string Description => "Time and memory of a training step under each estimator and optimizer, against a deterministic network and bare matrix products.";
 
-    protected override IReadOnlyList<Option> Options => [Shapes, Threads, Estimators, OnDevice, Dtype, KeepMemory, Resume];
+    protected override IReadOnlyList<Option> Options => [Shapes, Scaling, Batch, Threads, Estimators, WithOptimizers, OnDevice, Dtype, KeepMemory];
+
+    public override IReadOnlyList<string> ArgumentsInAll(bool full) => ["--scaling", "--shapes", full ? string.Join(',', StepTimeShape.All) : "8-50-1"];
 
     protected override void Write(ReportDocument document, ReportOptions options)
     {
-        ParseResult line = options.CommandLine;
         int before = get_num_threads();
-        StepTimeShape[] shapes = Parse(line.GetValue(Shapes), StepTimeShape.Parse) ?? [.. (options.Short ? ["8-50-1"] : StepTimeShape.All).Select(StepTimeShape.Parse)];
-        int[] threads = Parse(line.GetValue(Threads), ThreadCount) ?? (options.Short ? [Environment.ProcessorCount] : [.. new[] { 1, Environment.ProcessorCount }.Distinct()]);
-        var place = new Place(line.GetValue(OnDevice) == "cuda" ? CUDA : CPU, line.GetValue(Dtype) == "float64" ? ScalarType.Float64 : ScalarType.Float32);
-        if (place.DeviceName == "cuda" && !cuda.is_available())
-            throw new InvalidOperationException("This libtorch has no CUDA device; leave --device out, or build with a CUDA libtorch (-p:LibTorch=cuda-linux).");
-        var settings = new StepTimeSettings
-        {
-            Commit = ReportEnvironment.CurrentCommit(),
-            Cpu = ReportEnvironment.CpuModel(),
-            Seed = options.Seed,
-            Short = options.Short,
-            Estimators = string.Join(',', Parse(line.GetValue(Estimators), EstimatorName) ?? [.. Names.Estimators.Skip(1)]),
-            KeepMemory = line.GetValue(KeepMemory) && MemoryAllocation.KeepFreedMemory(),
-        };
-        List<StepTimeRow> rows = line.GetValue(Resume)
-            ? [.. document.SavedRows<StepTimeRow>().Where(row => row.Settings == settings && row.Device == place.DeviceName && row.Dtype == place.DtypeName)]
-            : [];
+        bool keepMemory = options.CommandLine.GetValue(KeepMemory) && MemoryAllocation.KeepFreedMemory();
+        List<StepTimePoint> points = Points(options, keepMemory);
+        var rows = new List<StepTimeRow>(document.SavedRows<StepTimeRow>(row => row.Settings.Identity));
         var gaps = new List<StepTimeGap>();
-        foreach (StepTimeShape shape in shapes)
+        foreach (StepTimePoint point in points)
         {
-            foreach (int count in threads)
+            StepTimeRow[] known = [.. rows.Where(row => row.IsOf(point))];
+            Console.Error.WriteLine($"{point}{(known.Length > 0 ? ": kept" : "")}");
+            document.Attempt(point.ToString(), () =>
             {
-                StepTimeMeasurement measurement = new(shape, place, count, settings);
-                bool known = rows.Any(row => row.IsAt(shape.Name, count));
-                Console.Error.WriteLine($"{shape.Name}, {count} thread{(count == 1 ? "" : "s")}{(known ? ": kept" : "")}");
-                if (known)
+                var measurement = new StepTimeMeasurement(point);
+                if (known.Length > 0)
                 {
-                    gaps.AddRange(measurement.Gaps());
-                    continue;
+                    gaps.AddRange(measurement.Gaps(known));
+                    return;
                 }
 
                 (IReadOnlyList<StepTimeRow> measured, IReadOnlyList<StepTimeGap> missing) = measurement.Run();
                 rows.AddRange(measured);
                 gaps.AddRange(missing);
                 document.SaveRows(rows);
-            }
+            });
         }
 
-        Pieces? pieces = options.Short || place.DeviceName != "cpu" ? null : Pieces.Measured(options.Seed);
+        bool pieces = points.Exists(point => point.Place.DeviceName == "cpu" && point.Shape.Name == Pieces.Network) && !options.Short;
+        if (rows.Count > 0)
+        {
+            document.SaveRows(rows);
+            if (pieces)
+                document.Part("pieces", () => StepTimeText.Write(document, Pieces.Measured(options.Seed)));
+            StepTimeText.Write(document, rows, gaps);
+        }
+
         set_num_threads(before);
-        document.SaveRows(rows);
-        StepTimeText.Write(document, rows, gaps, settings, pieces);
+    }
+
+    private static List<StepTimePoint> Points(ReportOptions options, bool keepMemory)
+    {
+        ParseResult line = options.CommandLine;
+        bool scaling = line.GetValue(Scaling);
+        string[] all = options.Short ? ["8-50-1"] : [.. StepTimeShape.All];
+        StepTimeShape[] shapes = Parse(line.GetValue(Shapes), StepTimeShape.Parse) ?? (scaling ? [] : [.. all.Select(StepTimeShape.Parse)]);
+        if (line.GetResult(Batch) is { Implicit: false })
+            shapes = [.. shapes.Select(shape => shape with { Batch = line.GetValue(Batch) })];
+        int[] threads = Parse(line.GetValue(Threads), ThreadCount) ?? (options.Short ? [Environment.ProcessorCount] : [.. new[] { 1, Environment.ProcessorCount }.Distinct()]);
+        var place = new Place(line.GetValue(OnDevice) == "cuda" ? CUDA : CPU, line.GetValue(Dtype) == "float64" ? ScalarType.Float64 : ScalarType.Float32);
+        var settings = new StepTimeSettings
+        {
+            Commit = ReportEnvironment.CurrentCommit(),
+            Cpu = ReportEnvironment.CpuModel(),
+            Seed = options.Seed,
+            Short = options.Short,
+            Estimators = string.Join(',', Parse(line.GetValue(Estimators), name => name) ?? [.. Names.Standard]),
+            Optimizers = string.Join(',', Parse(line.GetValue(WithOptimizers), name => name) ?? [.. Names.Optimizers]),
+            KeepMemory = keepMemory,
+        };
+        var points = new List<StepTimePoint>();
+        foreach (StepTimeShape shape in shapes)
+            points.AddRange(threads.Select(count => new StepTimePoint(shape, place, count, settings)));
+        if (scaling)
+            points.AddRange(StepTimeScaling.Points(threads, place, settings).Where(point => !points.Contains(point)));
+        return points;
+    }
+
+    private static void CheckDevice(string? device)
+    {
+        if (device == "cuda" && !cuda.is_available())
+        {
+            throw new FormatException(
+                "This libtorch has no CUDA device. Leave --device out; or build with -p:LibTorch=cuda-linux (cuda-windows); or build with -p:LibTorch=none and let "
+                + $"the environment variable {NativeLibraries.LibTorchVariable} name the folder of a libtorch 2.10 for CUDA, on a machine with an NVIDIA GPU and its driver.");
+        }
     }
 
     private static int ThreadCount(string text)
@@ -95,13 +136,13 @@ internal sealed class StepTimeReport : Report
             ? value
             : throw new FormatException($"'{text}' is no number of threads.");
 
-    private static string EstimatorName(string text)
-        => Names.Estimators.Skip(1).Contains(text) ? text : throw new FormatException($"'{text}' is none of {string.Join(", ", Names.Estimators.Skip(1))}.");
+    private static string NameIn(IReadOnlyList<string> names, string text)
+        => names.Contains(text) ? text : throw new FormatException($"'{text}' is none of {string.Join(", ", names)}.");
 
     private static T[]? Parse<T>(string? list, Func<string, T> parse)
         => list is null ? null : [.. list.Split(',', StringSplitOptions.TrimEntries | StringSplitOptions.RemoveEmptyEntries).Select(parse)];
 
-    private static void Check(System.CommandLine.Parsing.OptionResult result, Action parse)
+    private static void Check(OptionResult result, Action parse)
     {
         try
         {

@@ -1,3 +1,7 @@
+using System.Globalization;
+using System.Text.Json.Serialization;
+using BayesNet.Benchmarks.Reporting;
+
 namespace BayesNet.Benchmarks.StepTime;
 
 /// <summary>One measured row, as step-time.json has it; what it was measured with is in it, so that runs can go on and be joined.</summary>
@@ -28,7 +32,12 @@ internal sealed record StepTimeRow
     public required int TimedSteps { get; init; }
     public required StepTimeSettings Settings { get; init; }
 
-    public bool IsAt(string shape, int threads) => Shape == shape && Threads == threads;
+    /// <summary>The day it was measured; null where an older run did not say.</summary>
+    public string? Date { get; init; }
+
+    public bool IsOf(StepTimePoint point)
+        => (Shape, Batch, Threads, Device, Dtype, Settings with { Commit = "" })
+            == (point.Shape.Name, point.Shape.Batch, point.Threads, point.Place.DeviceName, point.Place.DtypeName, point.Settings with { Commit = "" });
 }
 
 /// <summary>What rows must agree in to stand in one table.</summary>
@@ -42,7 +51,20 @@ internal sealed record StepTimeSettings
     /// <summary>What was measured beside the deterministic rows, joined by commas; all of it takes turns.</summary>
     public required string Estimators { get; init; }
     public required bool KeepMemory { get; init; }
+
+    /// <summary>The optimizers, joined by commas.</summary>
+    public string Optimizers { get; init; } = string.Join(',', Names.Optimizers);
+
+    [JsonIgnore]
+    public RunIdentity Identity => new(Commit, Cpu, Seed, Short);
+}
+
+/// <summary>A shape at one place, on a number of threads: what takes turns in one process.</summary>
+internal sealed record StepTimePoint(StepTimeShape Shape, Place Place, int Threads, StepTimeSettings Settings)
+{
+    public override string ToString()
+        => string.Create(CultureInfo.InvariantCulture, $"{Shape.Name}, batch {Shape.Batch}, {Threads} thread{(Threads == 1 ? "" : "s")}, {Place.DeviceName}, {Place.DtypeName}");
 }
 
 /// <summary>A row that was not measured, and why.</summary>
-internal sealed record StepTimeGap(string Shape, int Threads, string Estimator, string Optimizer, string Reason);
+internal sealed record StepTimeGap(string Shape, long Batch, int Threads, string Estimator, string Optimizer, string Reason);

@@ -1,4 +1,3 @@
-using System.Globalization;
 using BayesNet.Estimators;
 using BayesNet.Layers;
 using BayesNet.Likelihoods;
@@ -11,9 +10,6 @@ namespace BayesNet.Benchmarks.StepTime;
 /// <summary>BayesNet's trainer, compiled or through autograd.</summary>
 internal sealed class TrainerLoop : Contestant
 {
-    /// <summary>Weights per example of more bytes than this, one tensor of them a layer and several at a time, are left out.</summary>
-    private const long PerExampleBudget = 1L << 30;
-
     private readonly VariationalTrainer _trainer;
     private readonly bool _steps;
     private readonly Tensor _inputs, _targets;
@@ -31,13 +27,6 @@ internal sealed class TrainerLoop : Contestant
     public static new (Contestant? Contestant, string? WhyNot) Create(StepTimeShape shape, Place place, string name, string optimizer)
     {
         bool compiled = name is Names.LocalCompiled or Names.SharedCompiled;
-        if (name == Names.PerExample && PerExampleBytes(shape, place) is long bytes and > PerExampleBudget)
-        {
-            return (null, string.Create(
-                CultureInfo.InvariantCulture,
-                $"the weights of {shape.Batch} examples take {bytes / (double)(1 << 20):N0} MB a tensor, above the limit of {PerExampleBudget >> 20:N0}"));
-        }
-
         var options = new TrainerOptions { Compile = compiled, Optimizer = Factory(optimizer, compiled) };
         Estimator estimator = name switch
         {
@@ -66,11 +55,4 @@ internal sealed class TrainerLoop : Contestant
     // The compiled step goes with the trainer's own optimizer, whether it is called or not.
     private static Func<IEnumerable<Parameter>, optim.Optimizer>? Factory(string optimizer, bool compiled)
         => optimizer == Names.FusedAdam || (compiled && optimizer == Names.None) ? null : parameters => Optimizers.Create(optimizer, parameters);
-
-    private static long PerExampleBytes(StepTimeShape shape, Place place)
-    {
-        using var scope = NewDisposeScope();
-        using nn.Module<Tensor, Tensor> model = shape.Build(new DeterministicLayers(), CPU, ScalarType.Float32);
-        return shape.Batch * model.parameters().Sum(parameter => parameter.numel()) * (place.Dtype == ScalarType.Float64 ? 8 : 4);
-    }
 }
