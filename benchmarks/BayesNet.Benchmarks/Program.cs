@@ -6,10 +6,11 @@ using BayesNet.Benchmarks.Reporting;
 using BayesNet.Benchmarks.Scaling;
 using BayesNet.Benchmarks.StepTime;
 using BayesNet.Benchmarks.Summary;
+using BayesNet.Benchmarks.Uci;
 using BayesNet.Runtime;
 
 // A report is one class: derive from Report and add it here.
-Report[] reports = [new FamiliesReport(), new StepTimeReport(), new ScalingReport()];
+Report[] reports = [new FamiliesReport(), new StepTimeReport(), new ScalingReport(), new UciReport()];
 
 NativeLibraries.Load();
 var root = new RootCommand("Reports on what BayesNet's estimators and families cost and what variance they have.");
@@ -20,4 +21,5 @@ root.Subcommands.Add(AllReports.PageCommand(reports));
 root.Subcommands.Add(CompareCommand.Command());
 root.Subcommands.Add(MicroBenchmarks.Command());
 root.Subcommands.Add(PeakMemory.Command());
+root.Subcommands.Add(UciWorker.Command());
 return root.Parse(args).Invoke();

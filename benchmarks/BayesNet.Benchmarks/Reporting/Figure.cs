@@ -47,10 +47,13 @@ internal sealed class Figure
         _panels[panel].Ticks = ticks;
     }
 
+    /// <summary>Makes a panel's axes linear: they hold the values themselves.</summary>
+    public void Linear(int panel) => _panels[panel].IsLinear = true;
+
     /// <summary>Puts names on a panel's vertical axis, in place of values: the first at 0, the next at 1.</summary>
     public void Categories(int panel, IReadOnlyList<string> names) => _panels[panel].Categories = names;
 
-    /// <summary>A curve through (x, y), which are logarithms.</summary>
+    /// <summary>A curve through (x, y), which are logarithms where the panel's axes are.</summary>
     public static Scatter Line(
         Plot plot, double[] x, double[] y, Color color, float width = 1.5f, LinePattern? pattern = null, string legend = "", float marker = 0)
     {
@@ -75,8 +78,12 @@ internal sealed class Figure
                 plot.Axes.AutoScaleX();
             plot.Axes.AutoScaleY();
             AxisLimits limits = plot.Axes.GetLimits();
-            plot.Axes.Bottom.TickGenerator = Ticks(limits.Left, limits.Right, 7, _panels[i].Ticks);
-            plot.Axes.Left.TickGenerator = _panels[i].Categories is { } names ? Names(names) : Ticks(limits.Bottom, limits.Top, 6, null);
+            if (!_panels[i].IsLinear)
+                plot.Axes.Bottom.TickGenerator = Ticks(limits.Left, limits.Right, 7, _panels[i].Ticks);
+            if (_panels[i].Categories is { } names)
+                plot.Axes.Left.TickGenerator = Names(names);
+            else if (!_panels[i].IsLinear)
+                plot.Axes.Left.TickGenerator = Ticks(limits.Bottom, limits.Top, 6, null);
             plot.ScaleFactor = Scale;
             using SKBitmap panel = SKBitmap.Decode(plot.GetImageBytes(width, height));
             canvas.DrawBitmap(panel, i % _columns * width, i / _columns * height);
@@ -158,6 +165,8 @@ internal sealed class Figure
     private sealed class Panel(Plot plot)
     {
         public Plot Plot { get; } = plot;
+
+        public bool IsLinear { get; set; }
 
         public IReadOnlyList<double>? Ticks { get; set; }
 

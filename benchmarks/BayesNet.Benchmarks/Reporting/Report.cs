@@ -39,10 +39,13 @@ internal abstract class Report
     public abstract string Description { get; }
 
     /// <summary>Whether it has an option for a folder with data sets; and whether it can't do without.</summary>
-    public (bool Takes, bool Needs) Data => Options.FirstOrDefault(option => option.Name == DataOption) is { } data ? (true, data.Required) : (false, false);
+    public (bool Takes, bool Needs) Data => (Options.Any(option => option.Name == DataOption), NeedsData);
 
     /// <summary>Options beside those that every report has; those that change what is measured.</summary>
     protected virtual IReadOnlyList<Option> Options => [];
+
+    /// <summary>Whether there is nothing to report without data sets.</summary>
+    protected virtual bool NeedsData => false;
 
     /// <summary>Further arguments when it runs among <c>all</c> reports, in full or in short.</summary>
     public virtual IReadOnlyList<string> ArgumentsInAll(bool full) => [];

@@ -141,12 +141,24 @@ internal sealed class ReportDocument
             ? [.. (JsonSerializer.Deserialize<List<T>>(File.ReadAllText(JsonFile), ReportFiles.Rows) ?? []).Where(row => Keeps(identity(row)))]
             : [];
 
+    /// <summary>
+    /// Results that are on disk one by one as they come, a line of JSON each, beside the report; with <c>--resume</c> it starts with those of an
+    /// earlier run that this one keeps.
+    /// </summary>
+    /// <param name="key">What they are; part of the file's name.</param>
+    /// <param name="identity">What a result was measured with.</param>
+    public ResultLines<T> Lines<T>(string key, Func<T, RunIdentity> identity)
+        => new(Path.Combine(_folder.FullName, $"{_name}.{key}.jsonl"), _resumption == Resumption.None ? _ => false : row => Keeps(identity(row)));
+
     /// <summary>Writes all files; returns the Markdown file's path.</summary>
     public string Finish()
     {
         Save(finished: true);
         return MarkdownFile;
     }
+
+    /// <summary>What this run's measurements are measured with.</summary>
+    public RunIdentity Identity => _environment.Identity;
 
     private bool Keeps(RunIdentity measured)
         => _resumption == Resumption.AnyCommit ? measured with { Commit = "" } == _environment.Identity with { Commit = "" } : measured == _environment.Identity;

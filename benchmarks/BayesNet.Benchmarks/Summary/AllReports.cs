@@ -31,7 +31,7 @@ internal static class AllReports
 
     public static Command Command(IReadOnlyList<Report> reports)
     {
-        var data = new Option<DirectoryInfo>("--data") { Description = "The folder with data sets, for the reports that need them; without it they are skipped." };
+        var data = new Option<DirectoryInfo>("--data") { Description = "The folder with data sets, for the reports that need them, which are skipped without it. Default: BAYESNET_DATA." };
         var full = new Option<bool>("--full") { Description = "Every report in full, which takes hours; else in short, under ten minutes on two idle cores." };
         var output = new Option<DirectoryInfo>("--out") { Description = "The folder; default out/all." };
         var seed = new Option<ulong>("--seed") { Description = "The seed of all noise.", DefaultValueFactory = _ => 1 };
@@ -42,18 +42,19 @@ internal static class AllReports
             DirectoryInfo root = parsed.GetValue(output) ?? new DirectoryInfo(Path.Combine("out", "all"));
             root.Create();
             bool isFull = parsed.GetValue(full);
+            DirectoryInfo? dataFolder = parsed.GetValue(data) ?? (Environment.GetEnvironmentVariable("BAYESNET_DATA") is { Length: > 0 } named ? new DirectoryInfo(named) : null);
             string again = string.Create(
-                CultureInfo.InvariantCulture, $"{Report.Program} all --seed {parsed.GetValue(seed)}{(isFull ? " --full" : "")}{(parsed.GetValue(data) is null ? "" : " --data DIR")}");
+                CultureInfo.InvariantCulture, $"{Report.Program} all --seed {parsed.GetValue(seed)}{(isFull ? " --full" : "")}{(dataFolder is null ? "" : " --data DIR")}");
             var environment = ReportEnvironment.Current(again, parsed.GetValue(seed), !isFull);
             List<ReportRun> earlier = parsed.GetValue(resume) ? Read(root) : [];
             var runs = new List<ReportRun>();
             foreach (Report report in reports)
             {
-                string[] arguments = Arguments(report, parsed.GetValue(data), parsed.GetValue(seed), isFull);
+                string[] arguments = Arguments(report, dataFolder, parsed.GetValue(seed), isFull);
                 string line = string.Join(' ', [Report.Program, .. arguments.Select((argument, i) => i > 0 && arguments[i - 1] == Report.DataOption ? "DIR" : argument)]);
                 ReportRun? kept = earlier.FirstOrDefault(run => run.Report == report.Name && run.State == ReportRun.Ok && run.Commit == environment.Commit && run.Command == line);
                 Console.WriteLine($"{report.Name}{(kept is null ? "" : ": kept")}");
-                runs.Add(kept ?? (report.Data.Needs && parsed.GetValue(data) is null
+                runs.Add(kept ?? (report.Data.Needs && dataFolder is null
                     ? new ReportRun(report.Name, ReportRun.Skipped, environment.Commit, line, 0, "it needs data sets: --data DIR")
                     : Run(report, arguments, line, root, environment.Commit, isFull ? null : Limit)));
                 Console.WriteLine(string.Create(CultureInfo.InvariantCulture, $"{report.Name}: {runs[^1].State}, {runs[^1].Minutes:F1} minutes{(runs[^1].Error is { } error ? $": {error}" : "")}"));

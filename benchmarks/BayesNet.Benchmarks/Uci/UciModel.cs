@@ -1,0 +1,89 @@
+using BayesNet.Layers;
+using BayesNet.Likelihoods;
+using BayesNet.Posteriors;
+using BayesNet.Prediction;
+using BayesNet.Priors;
+using BayesNet.Training;
+using TorchSharp.Modules;
+using static TorchSharp.torch;
+
+namespace BayesNet.Benchmarks.Uci;
+
+/// <summary>
+/// A network of one hidden ReLU layer under a Gaussian likelihood, with one learned noise level (one head) or a noise level that it predicts (two
+/// heads), trained by local reparameterization.
+/// </summary>
+internal sealed class UciModel : IDisposable
+{
+    // In standard deviations of the target: keeps the density finite where a target is an exact function of its inputs.
+    private const double LeastNoise = 1e-3;
+
+    private readonly UciUnits _units;
+    private readonly UciSettings _settings;
+    private readonly nn.Module<Tensor, Tensor> _network;
+    private readonly Likelihood _likelihood;
+
+    public UciModel(UciRows rows, int hidden, int heads, UciSettings settings, ulong seed)
+    {
+        (_units, _settings) = (new UciUnits(rows), settings);
+        random.manual_seed(unchecked((long)seed));
+        using var scope = NewDisposeScope();
+        int inputs = rows.Inputs[0].Length;
+        double weightScale = settings.Hidden / Math.Sqrt(inputs), outputScale = settings.Output / Math.Sqrt(hidden);
+
+        // Hidden units start as the prior would draw them: spread over the inputs.
+        _network = nn.Sequential(
+            ("hidden", bnn.Linear(new Parameter(randn(hidden, inputs).mul(weightScale)), new Parameter(randn(hidden).mul(settings.Bias)), Layer(weightScale, settings.Bias))),
+            ("relu", nn.ReLU()),
+            ("output", bnn.Linear(hidden, heads, options: Layer(outputScale, 1))));
+        _likelihood = heads == 1 ? new GaussianLikelihood(learnNoise: true) : new HeteroscedasticGaussianLikelihood(LeastNoise);
+
+        var data = new TrainingData(_units.Inputs(rows), _units.Targets(rows));
+        int epochs = (int)Math.Ceiling(settings.Steps / Math.Ceiling((double)rows.Count / settings.Batch));
+        using var trainer = new VariationalTrainer(_network, _likelihood, rows.Count, new TrainerOptions
+        {
+            Epochs = epochs,
+            BatchSize = settings.Batch,
+            LearningRate = settings.Rate,
+            KlSchedule = KlSchedule.Warmup(settings.Warmup * epochs),
+            Seed = seed,
+        });
+        trainer.Fit(data, progress: new CosineDecay(trainer, settings.Rate));
+
+        BayesOptions Layer(double weight, double bias) => new()
+        {
+            Prior = GaussianPrior.WithStdDev(weight),
+            BiasPrior = GaussianPrior.WithStdDev(bias),
+            Posterior = new MeanFieldGaussianSpecification { InitialStdDev = settings.Start * weight },
+            BiasPosterior = new MeanFieldGaussianSpecification { InitialStdDev = settings.Start * bias },
+        };
+    }
+
+    /// <summary>The predictive of rows in the target's own units; the caller's to dispose.</summary>
+    public GaussianPredictive Predict(UciRows rows)
+    {
+        using var scope = NewDisposeScope();
+        using var standardised = (GaussianPredictive)Predictor.Predict(_network, _likelihood, _units.Inputs(rows), _settings.Samples);
+        return standardised.Rescale(_units.Target.StdDev, _units.Target.Mean);
+    }
+
+    public void Dispose()
+    {
+        _network.Dispose();
+        _likelihood.Dispose();
+    }
+
+    private sealed class CosineDecay(VariationalTrainer trainer, double rate) : IProgress<TrainingProgress>
+    {
+        private const double Least = 0.01;
+
+        public void Report(TrainingProgress value)
+        {
+            // Reports within an epoch come by the clock, and would make the run depend on it.
+            if (value.Step != value.StepsPerEpoch)
+                return;
+            foreach (optim.ILearningRateController group in trainer.Optimizer.ParamGroups)
+                group.LearningRate = rate * (Least + (1 - Least) * 0.5 * (1 + Math.Cos(Math.PI * value.Fraction)));
+        }
+    }
+}

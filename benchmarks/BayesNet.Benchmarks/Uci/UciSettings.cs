@@ -1,0 +1,66 @@
+using System.Globalization;
+
+namespace BayesNet.Benchmarks.Uci;
+
+/// <summary>How a network is made, trained and asked: the same for every set.</summary>
+internal sealed record UciSettings
+{
+    /// <summary>Steps of the optimizer, so that small sets get as many as large ones; rounded up to whole epochs.</summary>
+    public int Steps { get; init; } = 20_000;
+
+    /// <summary>Rows of a minibatch.</summary>
+    public int Batch { get; init; } = 32;
+
+    /// <summary>Adam's rate at the start; it falls along half a cosine to a hundredth.</summary>
+    public double Rate { get; init; } = 0.01;
+
+    /// <summary>The prior's standard deviation of a hidden weight, times the root of the number of inputs.</summary>
+    public double Hidden { get; init; } = 2;
+
+    /// <summary>The prior's standard deviation of a hidden bias.</summary>
+    public double Bias { get; init; } = 1;
+
+    /// <summary>The prior's standard deviation of an output weight, times the root of the number of hidden units.</summary>
+    public double Output { get; init; } = 2;
+
+    /// <summary>The posterior standard deviation that a weight starts with, relative to its prior's.</summary>
+    public double Start { get; init; } = 0.05;
+
+    /// <summary>The share of training over which the weight of the KL term rises to one.</summary>
+    public double Warmup { get; init; } = 0.1;
+
+    /// <summary>Posterior samples of a prediction.</summary>
+    public int Samples { get; init; } = 1000;
+
+    /// <summary>Reads name=value pairs joined by commas; what is not named keeps its default.</summary>
+    /// <exception cref="FormatException">A name or a value can't be read.</exception>
+    public static UciSettings Parse(string text)
+    {
+        var settings = new UciSettings();
+        foreach (string pair in text.Split(',', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries))
+        {
+            string[] parts = pair.Split('=', 2, StringSplitOptions.TrimEntries);
+            if (parts.Length != 2 || !double.TryParse(parts[1], NumberStyles.Float, CultureInfo.InvariantCulture, out double value) || !(value > 0))
+                throw new FormatException($"'{pair}' is no name=value with a number above zero.");
+            settings = parts[0] switch
+            {
+                "steps" => settings with { Steps = (int)value },
+                "batch" => settings with { Batch = (int)value },
+                "rate" => settings with { Rate = value },
+                "hidden" => settings with { Hidden = value },
+                "bias" => settings with { Bias = value },
+                "output" => settings with { Output = value },
+                "start" => settings with { Start = value },
+                "warmup" => settings with { Warmup = value },
+                "samples" => settings with { Samples = (int)value },
+                _ => throw new FormatException($"'{parts[0]}' is none of steps, batch, rate, hidden, bias, output, start, warmup, samples."),
+            };
+        }
+
+        return settings;
+    }
+
+    public override string ToString() => string.Create(
+        CultureInfo.InvariantCulture,
+        $"steps={Steps},batch={Batch},rate={Rate},hidden={Hidden},bias={Bias},output={Output},start={Start},warmup={Warmup},samples={Samples}");
+}
