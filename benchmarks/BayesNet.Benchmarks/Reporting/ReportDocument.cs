@@ -26,12 +26,15 @@ internal sealed class ReportDocument
     public ReportDocument(DirectoryInfo folder, string name, string title, ReportEnvironment environment, Resumption resumption)
     {
         (_folder, _name, _title, _environment, _resumption) = (folder, name, title, environment, resumption);
-        if (resumption != Resumption.None)
+        if (Resumes)
             ReadParts();
     }
 
     /// <summary>What went wrong: a part of the report, and the error.</summary>
     public IReadOnlyList<Failure> Failures => _failures;
+
+    /// <summary>Whether it goes on where an earlier run ended.</summary>
+    public bool Resumes => _resumption != Resumption.None;
 
     private string JsonFile => Path.Combine(_folder.FullName, _name + ".json");
 
@@ -134,12 +137,17 @@ internal sealed class ReportDocument
         ReportFiles.Replace(JsonFile, rows, ReportFiles.Rows);
     }
 
-    /// <summary>The rows that an earlier run left in the folder and that this one keeps; none unless it resumes.</summary>
-    /// <param name="identity">What a row was measured with.</param>
-    public IReadOnlyList<T> SavedRows<T>(Func<T, RunIdentity> identity)
-        => _resumption != Resumption.None && File.Exists(JsonFile)
-            ? [.. (JsonSerializer.Deserialize<List<T>>(File.ReadAllText(JsonFile), ReportFiles.Rows) ?? []).Where(row => Keeps(identity(row)))]
-            : [];
+    /// <summary>The rows that an earlier run left in the folder, which of them stand being the report's to say; none unless this one resumes.</summary>
+    public IReadOnlyList<T> SavedRows<T>()
+        => Resumes && File.Exists(JsonFile) ? JsonSerializer.Deserialize<List<T>>(File.ReadAllText(JsonFile), ReportFiles.Rows) ?? [] : [];
+
+    /// <summary>Whether what was measured so stands in this run.</summary>
+    public bool Keeps(RunIdentity measured) => _resumption switch
+    {
+        Resumption.None => false,
+        Resumption.SameCommit => measured == _environment.Identity,
+        _ => measured with { Commit = _environment.Commit } == _environment.Identity,
+    };
 
     /// <summary>Writes all files; returns the Markdown file's path.</summary>
     public string Finish()
@@ -147,9 +155,6 @@ internal sealed class ReportDocument
         Save(finished: true);
         return MarkdownFile;
     }
-
-    private bool Keeps(RunIdentity measured)
-        => _resumption == Resumption.AnyCommit ? measured with { Commit = "" } == _environment.Identity with { Commit = "" } : measured == _environment.Identity;
 
     private void Save(bool finished)
     {
