@@ -82,6 +82,9 @@ internal static class HeavyTails
         document.Paragraph(string.Join('\n', rows.Select(row => string.Create(
             CultureInfo.InvariantCulture, $"- ν = {row.DegreesOfFreedom:G}, {row.Gradient}: {row.Tail}"))));
         document.Data("heavy_tails_curves", curves);
+        document.Finding(string.Create(
+            CultureInfo.InvariantCulture,
+            $"The 95 % intervals of the tail index by TailDiagnostics hold the exact index in {rows.Sum(row => row.IntervalsThatHold)} of {rows.Sum(row => row.Seeds)} runs on pathwise gradients of Student-t noise; where the exact variance is infinite, the empirical one differs between seeds by up to {rows.Where(row => double.IsInfinity(row.ExactVariance)).Max(row => row.VarianceLargest / row.VarianceLeast):0e0} times."));
     }
 
     private static Tensor[] Gradients(double nu, int draws, ulong seed)

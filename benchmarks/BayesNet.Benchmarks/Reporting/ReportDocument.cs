@@ -26,12 +26,15 @@ internal sealed class ReportDocument
     public ReportDocument(DirectoryInfo folder, string name, string title, ReportEnvironment environment, Resumption resumption)
     {
         (_folder, _name, _title, _environment, _resumption) = (folder, name, title, environment, resumption);
-        if (resumption != Resumption.None)
+        if (Resumes)
             ReadParts();
     }
 
     /// <summary>What went wrong: a part of the report, and the error.</summary>
     public IReadOnlyList<Failure> Failures => _failures;
+
+    /// <summary>Whether it goes on where an earlier run ended.</summary>
+    public bool Resumes => _resumption != Resumption.None;
 
     private string JsonFile => Path.Combine(_folder.FullName, _name + ".json");
 
@@ -134,12 +137,17 @@ internal sealed class ReportDocument
         ReportFiles.Replace(JsonFile, rows, ReportFiles.Rows);
     }
 
-    /// <summary>The rows that an earlier run left in the folder and that this one keeps; none unless it resumes.</summary>
-    /// <param name="identity">What a row was measured with.</param>
-    public IReadOnlyList<T> SavedRows<T>(Func<T, RunIdentity> identity)
-        => _resumption != Resumption.None && File.Exists(JsonFile)
-            ? [.. (JsonSerializer.Deserialize<List<T>>(File.ReadAllText(JsonFile), ReportFiles.Rows) ?? []).Where(row => Keeps(identity(row)))]
-            : [];
+    /// <summary>The rows that an earlier run left in the folder, which of them stand being the report's to say; none unless this one resumes.</summary>
+    public IReadOnlyList<T> SavedRows<T>()
+        => Resumes && File.Exists(JsonFile) ? JsonSerializer.Deserialize<List<T>>(File.ReadAllText(JsonFile), ReportFiles.Rows) ?? [] : [];
+
+    /// <summary>Whether what was measured so stands in this run.</summary>
+    public bool Keeps(RunIdentity measured) => _resumption switch
+    {
+        Resumption.None => false,
+        Resumption.SameCommit => measured == _environment.Identity,
+        _ => measured with { Commit = _environment.Commit } == _environment.Identity,
+    };
 
     /// <summary>
     /// Results that are on disk one by one as they come, a line of JSON each, beside the report; with <c>--resume</c> it starts with those of an
@@ -148,7 +156,7 @@ internal sealed class ReportDocument
     /// <param name="key">What they are; part of the file's name.</param>
     /// <param name="identity">What a result was measured with.</param>
     public ResultLines<T> Lines<T>(string key, Func<T, RunIdentity> identity)
-        => new(Path.Combine(_folder.FullName, $"{_name}.{key}.jsonl"), _resumption == Resumption.None ? _ => false : row => Keeps(identity(row)));
+        => new(Path.Combine(_folder.FullName, $"{_name}.{key}.jsonl"), row => Keeps(identity(row)));
 
     /// <summary>Writes all files; returns the Markdown file's path.</summary>
     public string Finish()
@@ -159,9 +167,6 @@ internal sealed class ReportDocument
 
     /// <summary>What this run's measurements are measured with.</summary>
     public RunIdentity Identity => _environment.Identity;
-
-    private bool Keeps(RunIdentity measured)
-        => _resumption == Resumption.AnyCommit ? measured with { Commit = "" } == _environment.Identity with { Commit = "" } : measured == _environment.Identity;
 
     private void Save(bool finished)
     {

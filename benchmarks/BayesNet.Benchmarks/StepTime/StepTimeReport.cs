@@ -59,7 +59,7 @@ internal sealed class StepTimeReport : Report
         int before = get_num_threads();
         bool keepMemory = options.CommandLine.GetValue(KeepMemory) && MemoryAllocation.KeepFreedMemory();
         List<StepTimePoint> points = Points(options, keepMemory);
-        var rows = new List<StepTimeRow>(document.SavedRows<StepTimeRow>(row => row.Settings.Identity));
+        var rows = new List<StepTimeRow>(document.SavedRows<StepTimeRow>().Where(row => document.Keeps(row.Settings.Identity)));
         var gaps = new List<StepTimeGap>();
         foreach (StepTimePoint point in points)
         {
@@ -85,9 +85,9 @@ internal sealed class StepTimeReport : Report
         if (rows.Count > 0)
         {
             document.SaveRows(rows);
+            StepTimeText.Write(document, rows, gaps);
             if (pieces)
                 document.Part("pieces", () => StepTimeText.Write(document, Pieces.Measured(options.Seed)));
-            StepTimeText.Write(document, rows, gaps);
         }
 
         set_num_threads(before);

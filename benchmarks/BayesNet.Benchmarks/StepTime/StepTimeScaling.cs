@@ -78,6 +78,16 @@ internal static class StepTimeScaling
                 ("peak MB: deterministic, compiled, textbook", entry => string.Join(", ", new[] { Names.Deterministic, Names.LocalCompiled, Names.TextbookLocal }.Select(name => entry.Row(name, "cpu", most)?.PeakMb is { } peak ? Text(peak) : "-"))),
                 ("GPU", entry => Cell(entry.Rows.FirstOrDefault(row => row.Estimator == Names.Local && row.Device == "cuda"))),
             ]);
+            Entry[] whole = [.. entries.Where(entry => Array.TrueForAll([Names.TextbookLocal, Names.LocalCompiled], name => entry.Row(name, "cpu", most) is not null))];
+            if (whole.Length > 1)
+            {
+                double[] gains = [.. whole.Select(entry => entry.Row(Names.TextbookLocal, "cpu", most)!.MedianMs / entry.Row(Names.LocalCompiled, "cpu", most)!.MedianMs)];
+                double[] ratios = [.. whole.Select(entry => entry.Row(Names.LocalCompiled, "cpu", most)!.Ratio)];
+                document.Finding(string.Create(
+                    CultureInfo.InvariantCulture,
+                    $"From {axis.Name} {whole[0].Value:N0} to {whole[^1].Value:N0} ({axis.Network}; {most} thread{(most == 1 ? "" : "s")}) the compiled local step is {gains.Min():F1} to {gains.Max():F1} times as fast as the textbook's, and takes {ratios.Min():F2} to {ratios.Max():F2} times the deterministic one."));
+            }
+
             if (entries.Length > 3)
             {
                 Entry[] tail = [.. entries[^3..].Where(entry => entry.Row(Names.LocalCompiled, "cpu", most) is not null && entry.Row(Names.Deterministic, "cpu", most) is not null)];

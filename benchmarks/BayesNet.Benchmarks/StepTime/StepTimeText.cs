@@ -17,6 +17,17 @@ internal static class StepTimeText
         document.Data("not_measured", gaps);
     }
 
+    private static void Finding(ReportDocument document, StepTimeRow[] rows, int threads)
+    {
+        foreach (IGrouping<string, StepTimeRow> shape in rows.Where(row => row.Threads == threads && row.Optimizer == Names.FusedAdam).GroupBy(row => row.Shape))
+        {
+            (string Name, double Ratio)[] ratios =
+                [.. new[] { Names.LocalCompiled, Names.Local, Names.SharedCompiled, Names.TextbookLocal }.SelectMany(name => shape.Where(row => row.Estimator == name).Take(1).Select(row => (name, row.Ratio)))];
+            if (ratios.Length > 1)
+                document.Finding($"{shape.Key}, {threads} thread{(threads == 1 ? "" : "s")}, steps over the deterministic one, all with {Names.FusedAdam}: {string.Join(", ", ratios.Select(ratio => $"{ratio.Name} {Number(ratio.Ratio)}"))}.");
+        }
+    }
+
     /// <summary>Adds what the pieces cost.</summary>
     public static void Write(ReportDocument document, Pieces pieces)
     {
@@ -81,6 +92,7 @@ internal static class StepTimeText
 
         int most = rows.Max(row => row.Threads);
         string[] shapes = [.. rows.Select(row => row.Shape).Distinct()];
+        Finding(document, rows, most);
         document.Section("Times");
         document.Paragraph("Medians of single steps, in milliseconds. All rows of a shape and number of threads were measured in one process, taking turns; at its turn a row repeats its step for a while, the first repetition not timed. Ratio: to the deterministic network in the same phase with the same optimizer. forward-backward: gradients set to zero, forward pass, loss (for Bayesian rows with the KL divergence), backward pass; step: the same and the optimizer. Peak: how much a process's resident memory grows, at its peak, while network, optimizer and data are made and ten steps run, each row in a fresh process (below a few megabytes it says little), with glibc's allocator as it is by default unless the table says that memory is kept.");
         document.Paragraph("deterministic: TorchSharp's layers. gemm-floor: the matrix products of a local step and nothing else. textbook: plain TorchSharp operations, softplus, KL with a logarithm, as tutorials have it. The others are BayesNet's trainer: compiled, or through autograd.");

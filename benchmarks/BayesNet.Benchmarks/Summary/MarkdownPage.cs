@@ -40,7 +40,7 @@ internal static class MarkdownPage
         {
             if (link.IsImage)
             {
-                link.Url = DataUri(Path.Combine(root.FullName, folder, link.Url!));
+                Embed(link, Path.Combine(root.FullName, folder, link.Url!));
                 if (link.Parent?.ParentBlock is { } paragraph)
                     paragraph.GetAttributes().AddClass("plot scroll");
             }
@@ -58,15 +58,16 @@ internal static class MarkdownPage
         return writer.ToString();
     }
 
-    // Lossless WebP has half the bytes of the PNG beside the report.
-    private static string DataUri(string file)
+    // Lossless WebP has half the bytes of the PNG beside the report; a plot has two pixels a point.
+    private static void Embed(LinkInline image, string file)
     {
         if (!File.Exists(file))
-            return "";
+            return;
         using SKBitmap bitmap = SKBitmap.Decode(file);
         using SKPixmap pixels = bitmap.PeekPixels();
         using SKData webp = pixels.Encode(new SKWebpEncoderOptions(SKWebpEncoderCompression.Lossless, 100)) ?? throw new IOException($"{file} can't be written as WebP.");
-        return "data:image/webp;base64," + Convert.ToBase64String(webp.AsSpan());
+        image.Url = "data:image/webp;base64," + Convert.ToBase64String(webp.AsSpan());
+        image.GetAttributes().AddProperty("width", (bitmap.Width / 2).ToString(CultureInfo.InvariantCulture));
     }
 
     private sealed class ScrollingTable : HtmlTableRenderer

@@ -25,7 +25,7 @@ internal static class SummaryPage
         .scroll { overflow-x: auto; margin: .8rem 0; } table { border-collapse: collapse; font-size: .86rem; font-variant-numeric: tabular-nums; }
         th, td { padding: .25rem .7rem .25rem 0; text-align: left; vertical-align: top; border-bottom: 1px solid var(--line); } th { font-weight: 600; }
         td:not(:first-child) { white-space: nowrap; } td.wrap, td:has(code) { white-space: normal; min-width: 18rem; }
-        .plot img { display: block; max-width: 100%; min-width: min(100%, 40rem); height: auto; background: #fff; border-radius: 6px; padding: 4px; }
+        p.plot { max-width: none; } .plot img { display: block; max-width: 100%; height: auto; background: #fff; border-radius: 6px; padding: 4px; }
         @media (max-width: 42rem) { .plot img { max-width: none; width: 42rem; } }
         .run, .run li { color: var(--soft); font-size: .86rem; } .bad, .bad code { color: var(--bad); font-weight: 600; }
         details { margin: .6rem 0; } summary { cursor: pointer; color: var(--link); }
