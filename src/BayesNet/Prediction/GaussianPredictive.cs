@@ -9,20 +9,29 @@ namespace BayesNet.Prediction;
 /// A mixture of Gaussians, one of equal weight for each posterior sample, with the sampled means and the noise level that goes with each:
 /// the predictive of <see cref="GaussianLikelihood"/> and of <see cref="HeteroscedasticGaussianLikelihood"/>.
 /// </summary>
+/// <remarks>
+/// Where a posterior gives the output's law in closed form, a Gaussian N(m, v), the component is the Gaussian N(m, v + noise^2): no samples of the
+/// output are drawn, densities and quantiles are exact, and <see cref="Epistemic"/> has v.
+/// </remarks>
 public sealed class GaussianPredictive : Predictive
 {
     private readonly MissingTargets _missing;
+    private readonly bool _hasVariances;
 
     /// <summary>Copies its arguments.</summary>
     /// <param name="means">(samples, batch, ...).</param>
     /// <param name="logNoise">The logarithm of the noise's standard deviation, with the dimensions of the means, each of their size or 1.</param>
     /// <param name="missing">What NaN in a target means.</param>
-    internal GaussianPredictive(Tensor means, Tensor logNoise, MissingTargets missing = MissingTargets.Refused)
+    /// <param name="variances">Variances that the posterior gives each mean, of the means' shape; null where a component is one sample.</param>
+    internal GaussianPredictive(Tensor means, Tensor logNoise, MissingTargets missing = MissingTargets.Refused, Tensor? variances = null)
         : base(means)
     {
         _missing = missing;
+        _hasVariances = variances is not null;
         Keep(nameof(Components), means);
-        Keep(nameof(LogNoise), logNoise);
+        Keep(nameof(LogAleatoric), logNoise);
+        if (variances is not null)
+            Keep(nameof(Variances), variances);
     }
 
     /// <summary>Moments without components; copies its arguments.</summary>
@@ -39,7 +48,10 @@ public sealed class GaussianPredictive : Predictive
     /// <exception cref="InvalidOperationException">The samples were not kept.</exception>
     public Tensor Components => Kept(nameof(Components));
 
-    /// <summary>The noise's standard deviation around each component, in units of the target; shape of <see cref="Components"/>.</summary>
+    /// <summary>
+    /// The standard deviation around each component, in units of the target, shape of <see cref="Components"/>: the noise's, with the posterior's
+    /// share where the output's law is in closed form.
+    /// </summary>
     /// <exception cref="InvalidOperationException">The samples were not kept.</exception>
     public Tensor Noise => Once(nameof(Noise), () => LogNoise.exp().expand_as(Components).contiguous());
 
@@ -48,14 +60,24 @@ public sealed class GaussianPredictive : Predictive
 
     /// <inheritdoc/>
     /// <remarks>The standard deviation over the samples, divided by S, so that the parts add up to the mixture's own variance; 0 for S = 1.</remarks>
-    public override Tensor Epistemic => Once(nameof(Epistemic), () => Components.sub(Mean).Squared().mean([0]).sqrt());
+    public override Tensor Epistemic => Once(nameof(Epistemic), () =>
+    {
+        Tensor variance = Components.sub(Mean).Squared().mean([0]);
+        return (_hasVariances ? variance.Plus(Variances.mean([0])) : variance).sqrt();
+    });
 
     /// <inheritdoc/>
     public override Tensor Aleatoric
-        => Once(nameof(Aleatoric), () => LogMeanExp(LogNoise.mul(Scalars.Two)).mul(Scalars.Half).exp().expand_as(Mean).contiguous());
+        => Once(nameof(Aleatoric), () => LogMeanExp(LogAleatoric.mul(Scalars.Two)).mul(Scalars.Half).exp().expand_as(Mean).contiguous());
 
     /// <summary>The logarithm of <see cref="Noise"/>, with the dimensions of <see cref="Components"/>, each of their size or 1.</summary>
-    internal Tensor LogNoise => Kept(nameof(LogNoise));
+    internal Tensor LogNoise => _hasVariances
+        ? Once(nameof(LogNoise), () => LogAleatoric.mul(Scalars.Two).exp().Plus(Variances).log().mul(Scalars.Half))
+        : LogAleatoric;
+
+    private Tensor LogAleatoric => Kept(nameof(LogAleatoric));
+
+    private Tensor Variances => Kept(nameof(Variances));
 
     /// <summary>
     /// The same prediction in other units: the distribution of <paramref name="offset"/> + <paramref name="scale"/> * y. A network trained on
@@ -76,7 +98,10 @@ public sealed class GaussianPredictive : Predictive
         using var _ = no_grad();
         return HasSamples
             ? new GaussianPredictive(
-                Components.to(ScalarType.Float64).Times(scale).Plus(offset), LogNoise.to(ScalarType.Float64).Plus(Math.Log(scale)), _missing)
+                Components.to(ScalarType.Float64).Times(scale).Plus(offset),
+                LogAleatoric.to(ScalarType.Float64).Plus(Math.Log(scale)),
+                _missing,
+                _hasVariances ? Variances.to(ScalarType.Float64).Times(scale * scale) : null)
             : new GaussianPredictive(
                 Samples,
                 _missing,
@@ -119,6 +144,13 @@ public sealed class GaussianPredictive : Predictive
         Tensor perOutput = ObservedEntries.LogDensity(target.unsqueeze(0), _missing, y => GaussianDensity.Log(y, Components, LogNoise));
         return LogMeanExp(GaussianDensity.SumOverOutputs(perOutput, 2)).MoveToOuterDisposeScope();
     }
+
+    private protected override GaussianPredictive JoinSamples(IReadOnlyList<Predictive> parts)
+        => new(
+            Joined<GaussianPredictive>(parts, part => part.Components),
+            Joined<GaussianPredictive>(parts, part => part.LogAleatoric),
+            _missing,
+            _hasVariances ? Joined<GaussianPredictive>(parts, part => part.Variances) : null);
 
     private protected override Tensor Draw(Tensor components, NoiseSource noise)
     {

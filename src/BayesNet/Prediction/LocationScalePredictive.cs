@@ -16,7 +16,8 @@ namespace BayesNet.Prediction;
 /// </remarks>
 public sealed class LocationScalePredictive : Predictive
 {
-    private readonly PredictiveLaw _law;
+    // The law of consecutive samples, as many as are given; a likelihood's own is that of all.
+    private readonly (PredictiveLaw Law, long Samples)[] _laws;
     private readonly MissingTargets _missing;
 
     /// <summary>Copies its arguments.</summary>
@@ -25,17 +26,23 @@ public sealed class LocationScalePredictive : Predictive
     /// <param name="law">The noise.</param>
     /// <param name="missing">What NaN in a target means.</param>
     internal LocationScalePredictive(Tensor locations, Tensor logScale, PredictiveLaw law, MissingTargets missing)
+        : this(locations, logScale, [(law, locations.size(0))], missing)
+    {
+    }
+
+    private LocationScalePredictive(Tensor locations, Tensor logScale, (PredictiveLaw Law, long Samples)[] laws, MissingTargets missing)
         : base(locations)
     {
-        (_law, _missing) = (law, missing);
+        (_laws, _missing) = (laws, missing);
         Keep(nameof(Components), locations);
         Keep(nameof(LogScale), logScale);
     }
 
-    private LocationScalePredictive(long samples, PredictiveLaw law, MissingTargets missing, Tensor mean, Tensor epistemic, Tensor aleatoric)
+    private LocationScalePredictive(
+        long samples, (PredictiveLaw Law, long Samples)[] laws, MissingTargets missing, Tensor mean, Tensor epistemic, Tensor aleatoric)
         : base(samples)
     {
-        (_law, _missing) = (law, missing);
+        (_laws, _missing) = (laws, missing);
         Keep(nameof(Mean), mean);
         Keep(nameof(Epistemic), epistemic);
         Keep(nameof(Aleatoric), aleatoric);
@@ -50,7 +57,7 @@ public sealed class LocationScalePredictive : Predictive
     public Tensor Scale => Once(nameof(Scale), () => LogScale.exp().expand_as(Components).contiguous());
 
     /// <summary>The mean of the mixture, (batch, outputs); NaN where the noise has none.</summary>
-    public override Tensor Mean => Once(nameof(Mean), () => Components.mean([0]).Plus(_law.Standard.Mean));
+    public override Tensor Mean => Once(nameof(Mean), () => ByLaw(Components, static (law, c) => c.Plus(law.Standard.Mean)).mean([0]));
 
     /// <summary>The standard deviation of the components' means over the samples, (batch, outputs); NaN where the noise has no mean.</summary>
     public override Tensor Epistemic => Once(nameof(Epistemic), () => Components.sub(Mean).Squared().mean([0]).sqrt());
@@ -58,7 +65,8 @@ public sealed class LocationScalePredictive : Predictive
     /// <summary>The standard deviation of the noise, (batch, outputs): infinite or NaN where its variance is.</summary>
     public override Tensor Aleatoric => Once(
         nameof(Aleatoric),
-        () => LogMeanExp(LogScale.mul(Scalars.Two)).mul(Scalars.Half).exp().expand_as(Mean).Times(Math.Sqrt(_law.Standard.Variance)));
+        () => LogMeanExp(ByLaw(LogScale, static (law, s) => s.mul(Scalars.Two).Plus(Math.Log(law.Standard.Variance))))
+            .mul(Scalars.Half).exp().expand_as(Mean).contiguous());
 
     private Tensor LogScale => Kept(nameof(LogScale));
 
@@ -73,10 +81,10 @@ public sealed class LocationScalePredictive : Predictive
         using var _ = no_grad();
         return HasSamples
             ? new LocationScalePredictive(
-                Components.to(ScalarType.Float64).Times(scale).Plus(offset), LogScale.to(ScalarType.Float64).Plus(Math.Log(scale)), _law, _missing)
+                Components.to(ScalarType.Float64).Times(scale).Plus(offset), LogScale.to(ScalarType.Float64).Plus(Math.Log(scale)), _laws, _missing)
             : new LocationScalePredictive(
                 Samples,
-                _law,
+                _laws,
                 _missing,
                 Mean.to(ScalarType.Float64).Times(scale).Plus(offset),
                 Epistemic.to(ScalarType.Float64).Times(scale),
@@ -91,7 +99,7 @@ public sealed class LocationScalePredictive : Predictive
         using var scope = NewDisposeScope();
         using var _ = no_grad();
         Tensor components = Components.to(ScalarType.Float64), scale = LogScale.to(ScalarType.Float64).exp();
-        return MixtureQuantile.Continuous(components, scale, probability, y => _law.Cdf(y.sub(components).div(scale)).mean([0]))
+        return MixtureQuantile.Continuous(components, scale, probability, y => ByLaw(y.sub(components).div(scale), static (law, z) => law.Cdf(z)).mean([0]))
             .to(Components.dtype).MoveToOuterDisposeScope();
     }
 
@@ -104,17 +112,64 @@ public sealed class LocationScalePredictive : Predictive
         using var scope = NewDisposeScope();
         using var _ = no_grad();
         Tensor perOutput = ObservedEntries.LogDensity(
-            target.unsqueeze(0), _missing, y => _law.Standard.LogDensity(y.sub(Components).mul(LogScale.neg().exp())).sub(LogScale));
+            target.unsqueeze(0), _missing, y => ByLaw(y.sub(Components).mul(LogScale.neg().exp()), static (law, z) => law.Standard.LogDensity(z)).sub(LogScale));
         return LogMeanExp(GaussianDensity.SumOverOutputs(perOutput, 2)).MoveToOuterDisposeScope();
     }
 
     internal override LocationScalePredictive WithoutSamples(long samples, Tensor mean, Tensor epistemic, Tensor[] averages)
-        => new(samples, _law, _missing, mean, epistemic, averages[0].sqrt());
+        => new(samples, _laws, _missing, mean, epistemic, averages[0].sqrt());
+
+    private protected override LocationScalePredictive JoinSamples(IReadOnlyList<Predictive> parts)
+    {
+        var laws = new List<(PredictiveLaw Law, long Samples)>();
+        foreach ((PredictiveLaw law, long samples) in parts.Cast<LocationScalePredictive>().SelectMany(part => part._laws))
+        {
+            if (laws.Count > 0 && laws[^1].Law.DegreesOfFreedom.Equals(law.DegreesOfFreedom))
+                laws[^1] = (law, laws[^1].Samples + samples);
+            else
+                laws.Add((law, samples));
+        }
+
+        return new LocationScalePredictive(
+            Joined<LocationScalePredictive>(parts, part => part.Components), Joined<LocationScalePredictive>(parts, part => part.LogScale), [.. laws], _missing);
+    }
 
     private protected override Tensor Draw(Tensor components, NoiseSource noise)
     {
         Tensor locations = Components.index_select(0, components);
-        Tensor eps = _law.Standard.Noise.Draw(noise, locations.shape, locations.dtype, locations.device);
+        Tensor eps = ByDraw(components, law => law.Standard.Noise.Draw(noise, locations.shape, locations.dtype, locations.device));
         return addcmul(locations, Scale.index_select(0, components), eps, Scalars.One);
+    }
+
+    /// <summary>A function of each sample's law and its part of a tensor whose first dimension is the samples.</summary>
+    private Tensor ByLaw(Tensor x, Func<PredictiveLaw, Tensor, Tensor> f)
+    {
+        if (_laws.Length == 1)
+            return f(_laws[0].Law, x);
+        var parts = new List<Tensor>(_laws.Length);
+        long first = 0;
+        foreach ((PredictiveLaw law, long samples) in _laws)
+        {
+            parts.Add(f(law, x.narrow(0, first, samples)));
+            first += samples;
+        }
+
+        return cat(parts, 0);
+    }
+
+    /// <summary>Of what is drawn from each law, (draws, ...), the draw from the law of each chosen sample.</summary>
+    private Tensor ByDraw(Tensor components, Func<PredictiveLaw, Tensor> draw)
+    {
+        Tensor chosen = draw(_laws[0].Law);
+        long first = _laws[0].Samples;
+        foreach ((PredictiveLaw law, long samples) in _laws.Skip(1))
+        {
+            using TorchSharp.Scalar begin = first;
+            Tensor behind = components.ge(begin).reshape([-1, .. Enumerable.Repeat(1L, (int)chosen.dim() - 1)]);
+            chosen = where(behind, draw(law), chosen);
+            first += samples;
+        }
+
+        return chosen;
     }
 }
