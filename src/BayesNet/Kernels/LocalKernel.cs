@@ -51,12 +51,18 @@ internal static unsafe class LocalKernel
     /// <summary>sum += x, on the calling thread.</summary>
     internal static void AddHere<T>(T* sum, T* x, long count)
         where T : unmanaged, IBinaryFloatingPointIeee754<T>
+        => AddHere(sum, x, count, T.One);
+
+    /// <summary>sum += factor x, on the calling thread.</summary>
+    internal static void AddHere<T>(T* sum, T* x, long count, T factor)
+        where T : unmanaged, IBinaryFloatingPointIeee754<T>
     {
+        var scale = new Vector<T>(factor);
         long i = 0;
         for (; i <= count - Vector<T>.Count; i += Vector<T>.Count)
-            (Vector.Load(sum + i) + Vector.Load(x + i)).Store(sum + i);
+            (Vector.Load(sum + i) + scale * Vector.Load(x + i)).Store(sum + i);
         for (; i < count; i++)
-            sum[i] += x[i];
+            sum[i] += factor * x[i];
     }
 
     /// <summary>target = source, or that added to what it holds, on the calling thread.</summary>

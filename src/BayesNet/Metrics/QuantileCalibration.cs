@@ -43,7 +43,7 @@ public sealed class QuantileCalibration
     /// <param name="levels">Strictly between 0 and 1; null for 0.05, 0.10, ..., 0.95.</param>
     /// <exception cref="InvalidOperationException">The samples were not kept.</exception>
     /// <exception cref="ArgumentException">The shapes differ, some entries are not finite, or there are no levels.</exception>
-    public static QuantileCalibration Of(LocationScalePredictive predictive, Tensor target, IReadOnlyList<double>? levels = null)
+    public static QuantileCalibration Of(ContinuousPredictive predictive, Tensor target, IReadOnlyList<double>? levels = null)
     {
         using Tensor transform = RegressionMetrics.ProbabilityIntegralTransform(predictive, target);
         return Of(transform, levels);

@@ -59,7 +59,7 @@ public static class RegressionMetrics
         MetricInputs.SameShape(target, predictive.Mean, nameof(target), "the predicted mean");
         using var scope = NewDisposeScope();
         using var _ = no_grad();
-        (Tensor means, Tensor logNoise) = (predictive.Components, predictive.LogScale.expand_as(predictive.Components));
+        (Tensor means, Tensor logNoise) = (predictive.Components, predictive.LogNoise.expand_as(predictive.Components));
         return MetricInputs.BlockedMean(target.size(0), means.numel() / target.size(0), (first, count) => CrpsKernel.Mixture(
             MetricInputs.Double(means.narrow(1, first, count)).sub(MetricInputs.Double(target.narrow(0, first, count))).flatten(1),
             MetricInputs.Double(logNoise.narrow(1, first, count)).mul(Scalars.Two).exp().flatten(1)));
@@ -100,7 +100,7 @@ public static class RegressionMetrics
     /// <returns>float64, shape of the target; the caller's to dispose.</returns>
     /// <exception cref="InvalidOperationException">The samples were not kept.</exception>
     /// <exception cref="ArgumentException">The shapes differ, or some entries are not finite.</exception>
-    public static Tensor ProbabilityIntegralTransform(LocationScalePredictive predictive, Tensor target)
+    public static Tensor ProbabilityIntegralTransform(ContinuousPredictive predictive, Tensor target)
     {
         ArgumentNullException.ThrowIfNull(predictive);
         MetricInputs.Finite(target);

@@ -79,6 +79,9 @@ public sealed class BernoulliPredictive : Predictive
     internal override BernoulliPredictive WithoutSamples(long samples, Tensor mean, Tensor epistemic, Tensor[] averages)
         => new(samples, _missing, mean, epistemic, averages[0].sqrt(), averages[1]);
 
+    private protected override BernoulliPredictive JoinSamples(IReadOnlyList<Predictive> parts)
+        => new(Joined<BernoulliPredictive>(parts, part => part.Logits), _missing);
+
     private protected override Tensor Draw(Tensor components, NoiseSource noise)
     {
         Tensor probabilities = Logits.index_select(0, components).sigmoid();

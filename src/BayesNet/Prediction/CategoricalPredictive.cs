@@ -90,6 +90,10 @@ public sealed class CategoricalPredictive : Predictive
         return ObservedEntries.LogDensity(target, _ignoreIndex, y => mixture.gather(1, y.unsqueeze(1)).squeeze(1)).MoveToOuterDisposeScope();
     }
 
+    // Logarithms of probabilities are logits of themselves.
+    private protected override CategoricalPredictive JoinSamples(IReadOnlyList<Predictive> parts)
+        => new(Joined<CategoricalPredictive>(parts, part => part.LogProbabilities), _ignoreIndex);
+
     // The greatest of Gumbel-perturbed logarithms is a class with its probability (Gumbel 1954).
     private protected override Tensor Draw(Tensor components, NoiseSource noise)
     {

@@ -103,6 +103,13 @@ public sealed class CountPredictive : Predictive
     internal override CountPredictive WithoutSamples(long samples, Tensor mean, Tensor epistemic, Tensor[] averages)
         => new(this, samples, mean, epistemic, averages[0].sqrt());
 
+    private protected override CountPredictive JoinSamples(IReadOnlyList<Predictive> parts)
+        => new(
+            Joined<CountPredictive>(parts, part => part.LogRates),
+            _hasDispersion ? Joined<CountPredictive>(parts, part => part.LogDispersion!) : null,
+            _hasExposure,
+            _missing);
+
     /// <summary>By inversion of Poisson's distribution function, at a rate with Gamma(1 / alpha) noise for the negative binomial.</summary>
     private protected override Tensor Draw(Tensor components, NoiseSource noise)
     {

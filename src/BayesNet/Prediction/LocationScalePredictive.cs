@@ -6,17 +6,18 @@ using static TorchSharp.torch;
 namespace BayesNet.Prediction;
 
 /// <summary>
-/// A mixture of one law, Gaussian, Laplace or Student-t, at the location and scale of each posterior sample, of equal weight: the predictive of
-/// <see cref="LaplaceLikelihood"/> and <see cref="StudentTLikelihood"/>, and, as <see cref="GaussianPredictive"/>, of the Gaussian ones.
+/// A mixture of Laplace or Student-t laws, one of equal weight for each posterior sample: the predictive of <see cref="LaplaceLikelihood"/> and
+/// of <see cref="StudentTLikelihood"/>.
 /// </summary>
 /// <remarks>
 /// Student-t noise with nu &lt;= 2 has no finite variance: <see cref="Aleatoric"/> and <see cref="Predictive.StdDev"/> are then infinite, and for
 /// nu &lt;= 1 there is no mean either, so that all four moments are NaN. Quantiles, intervals, densities and draws exist always; the median is
 /// <c>Quantile(0.5)</c>.
 /// </remarks>
-public class LocationScalePredictive : Predictive
+public sealed class LocationScalePredictive : ContinuousPredictive
 {
-    private readonly PredictiveLaw _law;
+    // The law of consecutive samples, as many as are given; a likelihood's own is that of all.
+    private readonly (PredictiveLaw Law, long Samples)[] _laws;
     private readonly MissingTargets _missing;
 
     /// <summary>Copies its arguments.</summary>
@@ -25,18 +26,23 @@ public class LocationScalePredictive : Predictive
     /// <param name="law">The noise.</param>
     /// <param name="missing">What NaN in a target means.</param>
     internal LocationScalePredictive(Tensor locations, Tensor logScale, PredictiveLaw law, MissingTargets missing)
+        : this(locations, logScale, [(law, locations.size(0))], missing)
+    {
+    }
+
+    private LocationScalePredictive(Tensor locations, Tensor logScale, (PredictiveLaw Law, long Samples)[] laws, MissingTargets missing)
         : base(locations)
     {
-        (_law, _missing) = (law, missing);
+        (_laws, _missing) = (laws, missing);
         Keep(nameof(Components), locations);
         Keep(nameof(LogScale), logScale);
     }
 
-    /// <summary>Moments without components; copies its arguments.</summary>
-    private protected LocationScalePredictive(long samples, PredictiveLaw law, MissingTargets missing, Tensor mean, Tensor epistemic, Tensor aleatoric)
+    private LocationScalePredictive(
+        long samples, (PredictiveLaw Law, long Samples)[] laws, MissingTargets missing, Tensor mean, Tensor epistemic, Tensor aleatoric)
         : base(samples)
     {
-        (_law, _missing) = (law, missing);
+        (_laws, _missing) = (laws, missing);
         Keep(nameof(Mean), mean);
         Keep(nameof(Epistemic), epistemic);
         Keep(nameof(Aleatoric), aleatoric);
@@ -51,7 +57,7 @@ public class LocationScalePredictive : Predictive
     public Tensor Scale => Once(nameof(Scale), () => LogScale.exp().expand_as(Components).contiguous());
 
     /// <summary>The mean of the mixture, (batch, outputs); NaN where the noise has none.</summary>
-    public override Tensor Mean => Once(nameof(Mean), () => Components.mean([0]).Plus(_law.Standard.Mean));
+    public override Tensor Mean => Once(nameof(Mean), () => ByLaw(Components, static (law, c) => c.Plus(law.Standard.Mean)).mean([0]));
 
     /// <summary>The standard deviation of the components' means over the samples, (batch, outputs); NaN where the noise has no mean.</summary>
     public override Tensor Epistemic => Once(nameof(Epistemic), () => Components.sub(Mean).Squared().mean([0]).sqrt());
@@ -59,62 +65,30 @@ public class LocationScalePredictive : Predictive
     /// <summary>The standard deviation of the noise, (batch, outputs): infinite or NaN where its variance is.</summary>
     public override Tensor Aleatoric => Once(
         nameof(Aleatoric),
-        () => LogMeanExp(LogScale.mul(Scalars.Two)).mul(Scalars.Half).exp().expand_as(Mean).Times(Math.Sqrt(_law.Standard.Variance)));
+        () => LogMeanExp(ByLaw(LogScale, static (law, s) => s.mul(Scalars.Two).Plus(Math.Log(law.Standard.Variance))))
+            .mul(Scalars.Half).exp().expand_as(Mean).contiguous());
 
-    /// <summary>The logarithm of <see cref="Scale"/>, with the dimensions of <see cref="Components"/>, each of their size or 1.</summary>
-    internal Tensor LogScale => Kept(nameof(LogScale));
+    private Tensor LogScale => Kept(nameof(LogScale));
 
     internal override Tensor[] Averages => [Aleatoric.Squared()];
 
-    /// <summary>
-    /// The same prediction in other units: the distribution of <paramref name="offset"/> + <paramref name="scale"/> * y. A network trained on
-    /// standardised targets, (target - mean) / standard deviation, is read in the target's own units by Rescale(standard deviation, mean).
-    /// </summary>
-    /// <param name="scale">Above zero; densities become those per new unit.</param>
-    /// <param name="offset">In new units.</param>
-    /// <returns>
-    /// A predictive of its own, the caller's to dispose; this one stays as it is. It is held in float64, so that an offset that is large
-    /// against the scale costs no digits.
-    /// </returns>
-    /// <exception cref="ArgumentOutOfRangeException"><paramref name="scale"/> is not a finite number above zero, or <paramref name="offset"/> not a finite one.</exception>
-    public virtual LocationScalePredictive Rescale(double scale, double offset)
+    /// <inheritdoc/>
+    public override LocationScalePredictive Rescale(double scale, double offset)
     {
         Guard.Positive(scale);
         Guard.Finite(offset);
         using var scope = NewDisposeScope();
         using var _ = no_grad();
         return HasSamples
-            ? WithSamples(Components.to(ScalarType.Float64).Times(scale).Plus(offset), LogScale.to(ScalarType.Float64).Plus(Math.Log(scale)))
-            : WithMoments(
+            ? new LocationScalePredictive(
+                Components.to(ScalarType.Float64).Times(scale).Plus(offset), LogScale.to(ScalarType.Float64).Plus(Math.Log(scale)), _laws, _missing)
+            : new LocationScalePredictive(
                 Samples,
+                _laws,
+                _missing,
                 Mean.to(ScalarType.Float64).Times(scale).Plus(offset),
                 Epistemic.to(ScalarType.Float64).Times(scale),
                 Aleatoric.to(ScalarType.Float64).Times(scale));
-    }
-
-    /// <summary>F(y) = P(Y &lt;= y), the mixture's distribution function, output by output.</summary>
-    /// <param name="value">y, in units of the target; broadcast against <see cref="Mean"/>.</param>
-    /// <returns>float64; the caller's to dispose.</returns>
-    /// <exception cref="InvalidOperationException">The samples were not kept.</exception>
-    public Tensor Cdf(Tensor value)
-    {
-        ArgumentNullException.ThrowIfNull(value);
-        using var scope = NewDisposeScope();
-        using var _ = no_grad();
-        Tensor components = Components.to(ScalarType.Float64), scale = LogScale.to(ScalarType.Float64).exp();
-        return Cdf(value.to(ScalarType.Float64), components, scale).MoveToOuterDisposeScope();
-    }
-
-    /// <inheritdoc/>
-    /// <remarks>The quantile of the mixture, found by bisection to rounding.</remarks>
-    public override Tensor Quantile(double probability)
-    {
-        Guard.OpenUnitInterval(probability);
-        using var scope = NewDisposeScope();
-        using var _ = no_grad();
-        Tensor components = Components.to(ScalarType.Float64), scale = LogScale.to(ScalarType.Float64).exp();
-        return MixtureQuantile.Continuous(components, scale, probability, y => Cdf(y, components, scale))
-            .to(Components.dtype).MoveToOuterDisposeScope();
     }
 
     /// <inheritdoc/>
@@ -126,26 +100,70 @@ public class LocationScalePredictive : Predictive
         using var scope = NewDisposeScope();
         using var _ = no_grad();
         Tensor perOutput = ObservedEntries.LogDensity(
-            target.unsqueeze(0), _missing, y => _law.Standard.LogDensity(y.sub(Components).mul(LogScale.neg().exp())).sub(LogScale));
+            target.unsqueeze(0), _missing, y => ByLaw(y.sub(Components).mul(LogScale.neg().exp()), static (law, z) => law.Standard.LogDensity(z)).sub(LogScale));
         return LogMeanExp(GaussianDensity.SumOverOutputs(perOutput, 2)).MoveToOuterDisposeScope();
     }
 
     internal override LocationScalePredictive WithoutSamples(long samples, Tensor mean, Tensor epistemic, Tensor[] averages)
-        => WithMoments(samples, mean, epistemic, averages[0].sqrt());
+        => new(samples, _laws, _missing, mean, epistemic, averages[0].sqrt());
 
-    /// <summary>One of the same kind with these components.</summary>
-    private protected virtual LocationScalePredictive WithSamples(Tensor locations, Tensor logScale) => new(locations, logScale, _law, _missing);
+    private protected override (Tensor Components, Tensor Scale, Func<Tensor, Tensor> Cdf) Mixture()
+    {
+        Tensor components = Components.to(ScalarType.Float64), scale = LogScale.to(ScalarType.Float64).exp();
+        return (components, scale, y => ByLaw(y.sub(components).div(scale), static (law, z) => law.Cdf(z)).mean([0]));
+    }
 
-    /// <summary>One of the same kind with these moments alone.</summary>
-    private protected virtual LocationScalePredictive WithMoments(long samples, Tensor mean, Tensor epistemic, Tensor aleatoric)
-        => new(samples, _law, _missing, mean, epistemic, aleatoric);
+    private protected override LocationScalePredictive JoinSamples(IReadOnlyList<Predictive> parts)
+    {
+        var laws = new List<(PredictiveLaw Law, long Samples)>();
+        foreach ((PredictiveLaw law, long samples) in parts.Cast<LocationScalePredictive>().SelectMany(part => part._laws))
+        {
+            if (laws.Count > 0 && laws[^1].Law.DegreesOfFreedom.Equals(law.DegreesOfFreedom))
+                laws[^1] = (law, laws[^1].Samples + samples);
+            else
+                laws.Add((law, samples));
+        }
+
+        return new LocationScalePredictive(
+            Joined<LocationScalePredictive>(parts, part => part.Components), Joined<LocationScalePredictive>(parts, part => part.LogScale), [.. laws], _missing);
+    }
 
     private protected override Tensor Draw(Tensor components, NoiseSource noise)
     {
         Tensor locations = Components.index_select(0, components);
-        Tensor eps = _law.Standard.Noise.Draw(noise, locations.shape, locations.dtype, locations.device);
+        Tensor eps = ByDraw(components, law => law.Standard.Noise.Draw(noise, locations.shape, locations.dtype, locations.device));
         return addcmul(locations, Scale.index_select(0, components), eps, Scalars.One);
     }
 
-    private Tensor Cdf(Tensor value, Tensor components, Tensor scale) => _law.Cdf(value.sub(components).div(scale)).mean([0]);
+    /// <summary>A function of each sample's law and its part of a tensor whose first dimension is the samples.</summary>
+    private Tensor ByLaw(Tensor x, Func<PredictiveLaw, Tensor, Tensor> f)
+    {
+        if (_laws.Length == 1)
+            return f(_laws[0].Law, x);
+        var parts = new List<Tensor>(_laws.Length);
+        long first = 0;
+        foreach ((PredictiveLaw law, long samples) in _laws)
+        {
+            parts.Add(f(law, x.narrow(0, first, samples)));
+            first += samples;
+        }
+
+        return cat(parts, 0);
+    }
+
+    /// <summary>Of what is drawn from each law, (draws, ...), the draw from the law of each chosen sample.</summary>
+    private Tensor ByDraw(Tensor components, Func<PredictiveLaw, Tensor> draw)
+    {
+        Tensor chosen = draw(_laws[0].Law);
+        long first = _laws[0].Samples;
+        foreach ((PredictiveLaw law, long samples) in _laws.Skip(1))
+        {
+            using TorchSharp.Scalar begin = first;
+            Tensor behind = components.ge(begin).reshape([-1, .. Enumerable.Repeat(1L, (int)chosen.dim() - 1)]);
+            chosen = where(behind, draw(law), chosen);
+            first += samples;
+        }
+
+        return chosen;
+    }
 }

@@ -16,22 +16,30 @@ namespace BayesNet.Prediction;
 internal sealed class PosteriorSampler : IDisposable
 {
     private readonly nn.Module<Tensor, Tensor> _model;
-    private readonly bool _training;
+    private readonly NetworkModes _modes;
     private readonly long _budget;
     private readonly List<(IBayesianModule Module, Estimator Before, PassEstimator Pass)> _layers;
     private readonly RowCoupling _coupling;
     private readonly PassEstimator? _first;
     private readonly IDisposable? _noise;
+    private readonly Action<long>? _load;
+    private readonly bool _alone;
 
-    internal PosteriorSampler(nn.Module<Tensor, Tensor> model, PredictionOptions options)
+    /// <summary>Takes over a model.</summary>
+    /// <param name="model">The network.</param>
+    /// <param name="options">Memory, and what is known of the network.</param>
+    /// <param name="load">Puts the weights of a sample into the network; null where its own layers have the noise.</param>
+    /// <param name="alone">Whether every sample is received before the next is loaded.</param>
+    internal PosteriorSampler(nn.Module<Tensor, Tensor> model, PredictionOptions options, Action<long>? load = null, bool alone = false)
     {
+        (_load, _alone) = (load, alone);
         _model = model;
-        _training = model.training;
+        _modes = new NetworkModes(model);
         _budget = options.MemoryBudget;
         _layers = [.. model.BayesianModules().Select(entry => (entry.Module, entry.Module.Estimator, PassEstimator.For(entry.Module.Estimator)))];
         IReadOnlyList<nn.Module>? chain = RowIndependence.Chain(model);
         bool rowwise = options.RowsAreIndependent ?? (chain is not null && chain.All(RowIndependence.IsKnown));
-        _coupling = rowwise ? _layers.Select(layer => layer.Pass.Coupling).Append(RowCoupling.None).Max() : RowCoupling.Call;
+        _coupling = rowwise ? _layers.Select(layer => layer.Pass.Coupling).Append(load is null ? RowCoupling.None : RowCoupling.Weight).Max() : RowCoupling.Call;
         _first = _coupling == RowCoupling.None && chain is not null ? FirstWithNoise(chain) : null;
 
         _noise = options.Seed is { } seed ? model.WithNoiseSeed(seed) : null;
@@ -63,12 +71,13 @@ internal sealed class PosteriorSampler : IDisposable
         }
 
         _noise?.Dispose();
-        _model.train(_training);
+        _modes.Dispose();
     }
 
     private void RepeatedRows(Tensor inputs, long samples, Footprint row, Action<SampleBlock> receive)
     {
-        long count = inputs.size(0), pairs = Capacity(row.PerSample);
+        // Where no layer repeats the rows, they are copies from the input on.
+        long count = inputs.size(0), pairs = Capacity(_first is null ? Math.Max(row.OncePerRow, row.PerSample) : row.PerSample);
         long rows = Even(count, Math.Min(pairs, _first is null ? pairs : Capacity(row.OncePerRow)));
         for (long firstRow = 0; firstRow < count; firstRow += rows)
         {
@@ -104,12 +113,13 @@ internal sealed class PosteriorSampler : IDisposable
         var outputs = new List<Tensor>();
         for (long sample = 0; sample < samples; sample++)
         {
+            _load?.Invoke(sample);
             foreach ((_, _, PassEstimator pass) in _layers)
                 pass.BeginSample();
             Tensor one = Pass(inputs, most);
             outputs.Add(one);
             waiting += one.numel() * one.element_size();
-            if (sample + 1 < samples && waiting < _budget / 2)
+            if (!_alone && sample + 1 < samples && waiting < _budget / 2)
                 continue;
             using (NewDisposeScope())
                 receive(new SampleBlock(sample + 1 - outputs.Count, null, stack(outputs)));

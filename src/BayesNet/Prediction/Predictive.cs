@@ -106,6 +106,49 @@ public abstract class Predictive : IDisposable
     /// <param name="averages">As <see cref="Averages"/>.</param>
     internal abstract Predictive WithoutSamples(long samples, Tensor mean, Tensor epistemic, Tensor[] averages);
 
+    /// <summary>The mixture of the samples of several predictives of one kind for the same rows, each sample of the same weight.</summary>
+    /// <param name="parts">At least one; disposed. Where one has moments alone, so has the mixture.</param>
+    internal static Predictive Join(IReadOnlyList<Predictive> parts)
+    {
+        if (parts.Count == 1)
+            return parts[0];
+        using var scope = NewDisposeScope();
+        using var _ = no_grad();
+        using var moments = new RunningMoments();
+        try
+        {
+            if (parts.All(part => part.HasSamples))
+                return parts[0].JoinSamples(parts);
+            foreach (Predictive part in parts)
+                moments.Add(part);
+            return moments.Result();
+        }
+        finally
+        {
+            foreach (Predictive part in parts)
+                part.Dispose();
+        }
+    }
+
+    /// <summary>The same for parts that have samples, of which this is the first; a predictive of its own.</summary>
+    private protected abstract Predictive JoinSamples(IReadOnlyList<Predictive> parts);
+
+    /// <summary>
+    /// A tensor of each part one behind the other along the samples; a first dimension of 1, for what all samples of a part share, is repeated.
+    /// </summary>
+    private protected static Tensor Joined<TPart>(IReadOnlyList<Predictive> parts, Func<TPart, Tensor> tensor)
+        where TPart : Predictive
+    {
+        return cat([.. parts.Cast<TPart>().Select(part => Repeated(tensor(part), part.Samples))], 0);
+
+        static Tensor Repeated(Tensor value, long samples)
+        {
+            long[] shape = value.shape;
+            shape[0] = samples;
+            return value.expand(shape);
+        }
+    }
+
     /// <summary>One draw of the likelihood's noise around each given component.</summary>
     /// <param name="components">Indices of samples, (draws), int64.</param>
     /// <param name="noise">Where the noise comes from.</param>

@@ -28,12 +28,7 @@ public static class Predictor
         nn.Module<Tensor, Tensor> model, Likelihood likelihood, Tensor inputs, int samples = 100, PredictionOptions? options = null)
     {
         ArgumentNullException.ThrowIfNull(likelihood);
-        using var scope = NewDisposeScope();
-        if (options is null or { KeepSamples: true })
-            return likelihood.Predict(SampleOutputs(model, inputs, samples, options));
-        using var moments = new RunningMoments(likelihood);
-        Run(model, inputs, samples, options, moments.Add);
-        return moments.Result();
+        return Run(model).Predict(likelihood, inputs, Checked(samples), options ?? PredictionOptions.Default);
     }
 
     /// <summary>
@@ -53,48 +48,13 @@ public static class Predictor
         nn.Module<Tensor, Tensor> model, Likelihood likelihood, Tensor inputs, Tensor targets, int samples = 100, PredictionOptions? options = null)
     {
         ArgumentNullException.ThrowIfNull(likelihood);
-        ArgumentNullException.ThrowIfNull(inputs);
-        ArgumentNullException.ThrowIfNull(targets);
-        if (inputs.dim() == 0 || targets.dim() == 0 || inputs.size(0) != targets.size(0))
-        {
-            throw new ArgumentException(
-                $"The inputs have shape {Guard.Format(inputs.shape)} and the targets {Guard.Format(targets.shape)}; both need a row for each example.",
-                nameof(targets));
-        }
-
-        using var scope = NewDisposeScope();
-        using var density = new RunningLogDensity(likelihood, targets);
-        Run(model, inputs, samples, options, density.Add);
-        return density.Result().MoveToOuterDisposeScope();
+        return Run(model).LogDensity(likelihood, inputs, targets, Checked(samples), options ?? PredictionOptions.Default);
     }
 
     /// <summary>The network's output under fresh posterior samples, (samples, batch, ...), without gradients.</summary>
     /// <inheritdoc cref="Predict"/>
     public static Tensor SampleOutputs(nn.Module<Tensor, Tensor> model, Tensor inputs, int samples, PredictionOptions? options = null)
-    {
-        using var scope = NewDisposeScope();
-        using var _ = no_grad();
-        Tensor? all = null;
-        Run(model, inputs, samples, options, block =>
-        {
-            Tensor outputs = block.Outputs;
-            if (outputs.size(0) == samples && block.FirstRow is null)
-            {
-                all = outputs.MoveToOtherDisposeScope(scope);
-                return;
-            }
-
-            using var inner = NewDisposeScope();
-            long[] shape = outputs.shape;
-            shape[0] = samples;
-            if (block.FirstRow is not null)
-                shape[1] = inputs.size(0);
-            all ??= empty(shape, dtype: outputs.dtype, device: outputs.device).MoveToOtherDisposeScope(scope);
-            Tensor place = all.narrow(0, block.FirstSample, outputs.size(0));
-            (block.FirstRow is { } row ? place.narrow(1, row, outputs.size(1)) : place).copy_(outputs);
-        });
-        return all!.MoveToOuterDisposeScope();
-    }
+        => Run(model).Outputs(inputs, Checked(samples), options ?? PredictionOptions.Default);
 
     /// <summary>The predictive distributions of the batches of a loader, one after another: no more than one is held.</summary>
     /// <remarks>
@@ -155,13 +115,16 @@ public static class Predictor
         return new PosteriorFunctions(model, count, seed ?? GlobalKeys.Next(), options ?? PredictionOptions.Default);
     }
 
-    private static void Run(
-        nn.Module<Tensor, Tensor> model, Tensor inputs, int samples, PredictionOptions? options, Action<SampleBlock> receive)
+    private static SampleRun Run(nn.Module<Tensor, Tensor> model)
     {
         ArgumentNullException.ThrowIfNull(model);
-        ArgumentNullException.ThrowIfNull(inputs);
-        Guard.AtLeastOne(samples);
-        using var sampler = new PosteriorSampler(model, options ?? PredictionOptions.Default);
-        sampler.Run(inputs, samples, receive);
+        return (inputs, samples, options, receive) =>
+        {
+            ArgumentNullException.ThrowIfNull(inputs);
+            using var sampler = new PosteriorSampler(model, options);
+            sampler.Run(inputs, samples, receive);
+        };
     }
+
+    private static int Checked(int samples) => (int)Guard.AtLeastOne(samples, nameof(samples));
 }

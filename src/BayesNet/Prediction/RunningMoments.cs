@@ -10,19 +10,27 @@ namespace BayesNet.Prediction;
 /// </summary>
 internal sealed class RunningMoments : IDisposable
 {
-    private readonly Likelihood _likelihood;
+    private readonly Likelihood? _likelihood;
     private readonly SortedDictionary<long, Range> _ranges = [];
     private Predictive? _kind;
 
-    internal RunningMoments(Likelihood likelihood) => _likelihood = likelihood;
+    /// <summary>Gathers what it is given.</summary>
+    /// <param name="likelihood">Of the samples; null where predictives are added.</param>
+    internal RunningMoments(Likelihood? likelihood = null) => _likelihood = likelihood;
 
     /// <summary>Adds samples of some rows.</summary>
     internal void Add(SampleBlock samples)
     {
-        long firstRow = samples.FirstRow ?? 0;
         using var scope = NewDisposeScope();
         using var _ = no_grad();
-        Predictive block = _likelihood.Predict(samples.Outputs);
+        Add(_likelihood!.Predict(samples.Outputs), samples.FirstRow ?? 0);
+    }
+
+    /// <summary>Adds what was predicted for some rows by samples of its own, kept or not; disposed by this object.</summary>
+    internal void Add(Predictive block, long firstRow = 0)
+    {
+        using var scope = NewDisposeScope();
+        using var _ = no_grad();
         _kind?.Dispose();
         _kind = block;
         if (!_ranges.TryGetValue(firstRow, out Range? range))

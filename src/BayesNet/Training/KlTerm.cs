@@ -20,7 +20,7 @@ internal sealed class KlTerm
     private readonly (Posterior Posterior, Prior Prior)[] _offered;
     private readonly Dictionary<Posterior, GradientBuffers.Divergence> _pending = [];
 
-    /// <summary>The KL term of a model with at least one Bayesian module.</summary>
+    /// <summary>The KL term of a model; zero where it has no Bayesian module.</summary>
     internal KlTerm(nn.Module model)
     {
         _modules = [.. model.BayesianModules().Select(entry => (entry.Module, Direct(entry.Module.DivergenceTerms)))];

@@ -34,6 +34,21 @@ public sealed record TrainerOptions
     public KlSchedule KlSchedule { get; init; } = KlSchedule.Constant;
 
     /// <summary>
+    /// The standard deviation s of a zero-mean Gaussian prior on the model's deterministic parameters, biases included, which are then fitted
+    /// to the maximum a posteriori: the loss an example has KlWeight |w|^2 / (2 s^2 N) more, beside the KL term and with its weight
+    /// (<see cref="StepResult.PointPenalty"/>). Null, the default, for no prior: such parameters are then fitted by maximum likelihood. With it, a
+    /// model needs no Bayesian layer. What the likelihood learns has no prior.
+    /// </summary>
+    /// <exception cref="ArgumentOutOfRangeException">Not a finite number above zero.</exception>
+    public double? PointPrior { get; init => field = value is { } stdDev ? Guard.Positive(stdDev, nameof(PointPrior)) : null; }
+
+    /// <summary>
+    /// Whether a model without any Bayesian layer is accepted, and fitted by maximum likelihood, or to the maximum a posteriori under
+    /// <see cref="PointPrior"/>; false by default, since most such models were meant to have one.
+    /// </summary>
+    public bool PointEstimate { get; init; }
+
+    /// <summary>
     /// Makes the optimizer from the parameters of model and likelihood; null, the default, for <see cref="FusedAdam"/> with
     /// <see cref="LearningRate"/>. The trainer disposes what it returns.
     /// </summary>

@@ -4,12 +4,19 @@ namespace BayesNet.Training;
 /// <param name="NegativeLogLikelihood">-ln p(y | f) in nats an example: the mean over the minibatch and the noise samples.</param>
 /// <param name="KlDivergence">KL(q || p) in nats, summed over the model's weights; not scaled by the data set's size or the schedule.</param>
 /// <param name="KlWeight">The schedule's weight of the KL term.</param>
-/// <param name="Loss">What was minimised, in nats an example: NegativeLogLikelihood + KlWeight * KlDivergence / N.</param>
+/// <param name="Loss">What was minimised, in nats an example: NegativeLogLikelihood + KlWeight * (KlDivergence + PointPenalty) / N.</param>
 /// <param name="Elbo">
 /// The estimate of the evidence lower bound of the whole training set in nats, whatever the schedule's weight:
-/// -(N * NegativeLogLikelihood + KlDivergence).
+/// -(N * NegativeLogLikelihood + KlDivergence). Parameters that are point estimates are given in it, so that their prior has no part in it.
 /// </param>
-public readonly record struct StepResult(double NegativeLogLikelihood, double KlDivergence, double KlWeight, double Loss, double Elbo);
+public readonly record struct StepResult(double NegativeLogLikelihood, double KlDivergence, double KlWeight, double Loss, double Elbo)
+{
+    /// <summary>
+    /// |w|^2 / (2 s^2) in nats over the deterministic parameters: minus the logarithm of their prior's density, up to its constant. Zero without
+    /// <see cref="TrainerOptions.PointPrior"/>.
+    /// </summary>
+    public double PointPenalty { get; init; }
+}
 
 /// <summary>One epoch.</summary>
 /// <param name="Epoch">Its number, from 1.</param>

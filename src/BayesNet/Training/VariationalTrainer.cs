@@ -31,6 +31,8 @@ public sealed class VariationalTrainer : IDisposable
     private readonly optim.Optimizer _optimizer;
     private readonly LossCheck _check;
     private readonly KlTerm _klTerm;
+    private readonly PointPrior? _pointPrior;
+    private readonly bool _isBayesian;
     private readonly GradientBuffers _gradients;
     private readonly Generator? _order;
     private readonly Device _device;
@@ -38,12 +40,14 @@ public sealed class VariationalTrainer : IDisposable
     private CompiledStep? _compiled;
 
     /// <summary>Creates a trainer.</summary>
-    /// <param name="model">A network with at least one Bayesian layer.</param>
+    /// <param name="model">
+    /// A network with at least one Bayesian layer, unless the options ask for point estimates.
+    /// </param>
     /// <param name="likelihood">How targets are distributed around its output; moved to the model's device and type.</param>
     /// <param name="trainingSetSize">N, the examples of the whole training set, which the KL term is divided by; not the size of a minibatch.</param>
     /// <param name="options">How to train; null for the defaults.</param>
     /// <exception cref="ArgumentOutOfRangeException"><paramref name="trainingSetSize"/> is below 1.</exception>
-    /// <exception cref="InvalidOperationException">The model has no Bayesian layer.</exception>
+    /// <exception cref="InvalidOperationException">The model has no Bayesian layer, and the options do not ask for point estimates.</exception>
     public VariationalTrainer(nn.Module<Tensor, Tensor> model, Likelihood likelihood, long trainingSetSize, TrainerOptions? options = null)
     {
         ArgumentNullException.ThrowIfNull(model);
@@ -54,13 +58,20 @@ public sealed class VariationalTrainer : IDisposable
                 nameof(trainingSetSize), trainingSetSize, "trainingSetSize is the number of examples of the whole training set and must be at least 1.");
         }
 
-        if (!model.BayesianModules().Any())
-            throw BayesianModuleExtensions.NoBayesianLayer(model);
+        _options = options ?? new TrainerOptions();
+        _isBayesian = model.BayesianModules().Any();
+        if (!_isBayesian && !_options.PointEstimate && _options.PointPrior is null)
+        {
+            throw new InvalidOperationException(
+                BayesianModuleExtensions.NoBayesianLayer(model).Message
+                + " To fit it as it is, set TrainerOptions.PointEstimate (maximum likelihood) or TrainerOptions.PointPrior (maximum a posteriori).");
+        }
+
         _model = model;
+        _pointPrior = _options.PointPrior is { } stdDev ? new PointPrior(model, stdDev) : null;
         _klTerm = new KlTerm(model);
         Likelihood = likelihood;
         _trainingSetSize = trainingSetSize;
-        _options = options ?? new TrainerOptions();
         _check = new LossCheck(model, likelihood);
 
         Parameter reference = model.parameters().First(parameter => parameter.is_floating_point());
@@ -198,6 +209,9 @@ public sealed class VariationalTrainer : IDisposable
     {
         ArgumentNullException.ThrowIfNull(data);
         double total = 0;
+
+        // Without a Bayesian layer all samples are the same.
+        samples = _isBayesian ? samples : Math.Min(samples, 1);
         foreach ((Tensor inputs, Tensor targets) in InScopes(data.Minibatches(null, 1024)))
         {
             Tensor logDensity = Predictor.LogDensity(_model, Likelihood, inputs.to(_device), targets.to(_device), samples);
@@ -245,7 +259,7 @@ public sealed class VariationalTrainer : IDisposable
         // What the KL term still adds goes to gradients that stand.
         pass.Dispose();
         double kl = _check.Finite(_klTerm.Accumulate(klWeight / _trainingSetSize), "KL divergence", Steps + 1, x, y);
-        return Result(negativeLogLikelihood, kl, klWeight);
+        return Result(negativeLogLikelihood, kl, klWeight, _pointPrior?.Accumulate(klWeight / _trainingSetSize) ?? 0);
     }
 
     /// <summary>Returns the mean negative log likelihood and runs the backward pass of it over the number of samples.</summary>
@@ -293,7 +307,7 @@ public sealed class VariationalTrainer : IDisposable
     {
         if (!_mayCompile || inputs is null || targets is null || !double.IsFinite(klWeight) || (_compiled is null && !Compile()))
             return null;
-        double negativeLogLikelihood = 0, kl = 0;
+        double negativeLogLikelihood = 0, kl = 0, penalty = _pointPrior?.Value() ?? 0;
         for (int s = 0; s < _options.Samples; s++)
         {
             if (_compiled!.Forward(inputs, targets, 1.0 / _options.Samples, add: s > 0) is not { } losses)
@@ -308,10 +322,11 @@ public sealed class VariationalTrainer : IDisposable
 
             negativeLogLikelihood += _check.Finite(losses.NegativeLogLikelihood, "negative log likelihood", Steps + 1, inputs, targets) / _options.Samples;
             kl = _check.Finite(losses.KlDivergence, "KL divergence", Steps + 1, inputs, targets);
-            _compiled.Backward(s == 0 ? klWeight / _trainingSetSize : 0, add: s > 0, optimizer);
+            double factor = s == 0 ? klWeight / _trainingSetSize : 0;
+            _compiled.Backward(factor, factor * (_pointPrior?.Precision ?? 0), add: s > 0, optimizer);
         }
 
-        return Result(negativeLogLikelihood, kl, klWeight);
+        return Result(negativeLogLikelihood, kl, klWeight, penalty);
     }
 
     private bool Compile()
@@ -323,9 +338,13 @@ public sealed class VariationalTrainer : IDisposable
         return IsCompiled;
     }
 
-    private StepResult Result(double negativeLogLikelihood, double kl, double klWeight)
+    private StepResult Result(double negativeLogLikelihood, double kl, double klWeight, double penalty)
         => new(
-            negativeLogLikelihood, kl, klWeight, negativeLogLikelihood + klWeight * kl / _trainingSetSize, -(_trainingSetSize * negativeLogLikelihood + kl));
+            negativeLogLikelihood, kl, klWeight, negativeLogLikelihood + klWeight * (kl + penalty) / _trainingSetSize,
+            -(_trainingSetSize * negativeLogLikelihood + kl))
+        {
+            PointPenalty = penalty,
+        };
 
     private void WarnOfHeavyTails()
     {

@@ -93,9 +93,10 @@ internal abstract class CompiledStep : IDisposable
 
     /// <summary>The backward pass of the sample that <see cref="Forward"/> has just run.</summary>
     /// <param name="klFactor">The factor of the KL term's gradient: its weight over N, or zero.</param>
+    /// <param name="pointDecay">The factor of a deterministic parameter that is added to its gradient: its prior's.</param>
     /// <param name="add">Whether gradients are added to those of the samples before.</param>
     /// <param name="optimizer">What consumes the gradients; null to store them in <c>grad</c>.</param>
-    public abstract void Backward(double klFactor, bool add, AdamParameters? optimizer);
+    public abstract void Backward(double klFactor, double pointDecay, bool add, AdamParameters? optimizer);
 
     /// <inheritdoc/>
     public abstract void Dispose();
@@ -199,7 +200,7 @@ internal sealed unsafe class CompiledStep<T> : CompiledStep
             && Array.TrueForAll(_likelihoodParameters, parameter => optimizer.Find(parameter) is { GreatestMoment: null });
 
     /// <inheritdoc/>
-    public override void Backward(double klFactor, bool add, AdamParameters? optimizer)
+    public override void Backward(double klFactor, double pointDecay, bool add, AdamParameters? optimizer)
     {
         using var _ = no_grad();
         foreach (TrainedParameter<T> parameter in _parameters)
@@ -219,7 +220,7 @@ internal sealed unsafe class CompiledStep<T> : CompiledStep
             Layer<T> layer = _layers[i];
             if (i > 0)
                 InputGradient(layer, _layers[i - 1]);
-            WeightGradient(layer, i == 0 ? _input : _layers[i - 1].Activations, i == 0 ? _inputSquares.Pointer : _layers[i - 1].Squares, klFactor, add);
+            WeightGradient(layer, i == 0 ? _input : _layers[i - 1].Activations, i == 0 ? _inputSquares.Pointer : _layers[i - 1].Squares, klFactor, pointDecay, add);
         }
 
         foreach (TrainedParameter<T> parameter in _parameters)
@@ -277,7 +278,7 @@ internal sealed unsafe class CompiledStep<T> : CompiledStep
         TorchThreads.For(blocks.Count, blocks.Grain(layer.Outputs, _batch), ref task);
     }
 
-    private void WeightGradient(Layer<T> layer, T* input, T* squares, double klFactor, bool add)
+    private void WeightGradient(Layer<T> layer, T* input, T* squares, double klFactor, double pointDecay, bool add)
     {
         var blocks = Blocks.Of(layer.Outputs, layer.Inputs);
         int taken = 0;
@@ -290,6 +291,7 @@ internal sealed unsafe class CompiledStep<T> : CompiledStep
             Input = input,
             InputSquares = squares,
             KlWeight = klFactor,
+            PointDecay = pointDecay,
             Add = add,
             Scratch = _scratch.Reserve(2L * threads * blocks.Room(layer.Inputs)),
             Taken = &taken,

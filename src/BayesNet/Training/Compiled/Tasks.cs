@@ -80,7 +80,7 @@ internal unsafe struct WeightGradientTask<T> : IRangeBody
     public required Blocks Blocks;
     public required int Batch;
     public required T* Input, InputSquares;
-    public required double KlWeight;
+    public required double KlWeight, PointDecay;
     public required bool Add;
 
     /// <summary>Room for two blocks of gradients a thread, and how much of it has been taken.</summary>
@@ -126,6 +126,10 @@ internal unsafe struct WeightGradientTask<T> : IRangeBody
             else
                 MeanFieldKernels.ChainSample(mean.Pointer + start, scale.Pointer + start, spread, meanGradient, scaleGradient, count, divergence);
             scale.Take(start, count, scaleGradient, Add);
+        }
+        else if (PointDecay != 0)
+        {
+            LocalKernel.AddHere(meanGradient, mean.Pointer + start, count, T.CreateTruncating(PointDecay));
         }
 
         mean.Take(start, count, meanGradient, Add);

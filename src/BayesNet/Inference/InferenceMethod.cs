@@ -1,0 +1,77 @@
+using BayesNet.Likelihoods;
+using BayesNet.Training;
+using static TorchSharp.torch;
+
+namespace BayesNet.Inference;
+
+/// <summary>
+/// A way from data to a posterior over networks: an immutable set of options, and <see cref="Fit"/>. Every method takes the same network, likelihood
+/// and data and returns a <see cref="FittedPosterior"/>, so that comparing methods is a loop over them.
+/// </summary>
+public abstract record InferenceMethod
+{
+    private protected InferenceMethod()
+    {
+    }
+
+    /// <summary>The name as papers write it.</summary>
+    public abstract string Name { get; }
+
+    /// <summary>
+    /// Seeds initial weights, the order of the rows and all noise, predictions included, so that a program repeats itself on the same machine (on
+    /// the CPU); null, the default, for libtorch's global generator. That generator is left as it was.
+    /// </summary>
+    public ulong? Seed { get; init; }
+
+    /// <summary>Fits networks to data.</summary>
+    /// <param name="network">
+    /// Makes a network with fresh initial weights, on the device and of the type that it is to have; called once for each network that the method trains. What
+    /// it returns belongs to the posterior.
+    /// </param>
+    /// <param name="likelihood">Makes a likelihood; called as often, since what a likelihood learns belongs to one network.</param>
+    /// <param name="data">The training set.</param>
+    /// <param name="validation">Data that training scores after epochs, for the history and what <see cref="TrainerOptions"/> do with it; never trained on.</param>
+    /// <param name="cancellationToken">Stops the fit between two steps; what was learned is then lost.</param>
+    /// <returns>The posterior, the caller's to dispose.</returns>
+    /// <exception cref="InvalidOperationException">The network is not one that the method can fit; the message says which is.</exception>
+    /// <exception cref="NotSupportedException">The method can't do with the likelihood; the message says which it can.</exception>
+    /// <exception cref="OperationCanceledException">The fit was cancelled.</exception>
+    public FittedPosterior Fit(
+        Func<nn.Module<Tensor, Tensor>> network,
+        Func<Likelihood> likelihood,
+        TrainingData data,
+        TrainingData? validation = null,
+        CancellationToken cancellationToken = default)
+    {
+        ArgumentNullException.ThrowIfNull(network);
+        ArgumentNullException.ThrowIfNull(likelihood);
+        ArgumentNullException.ThrowIfNull(data);
+        using var stream = new GlobalStream(Seed);
+        using (stream.Enter())
+            return FitCore(new FitRequest(network, likelihood, data, validation, cancellationToken));
+    }
+
+    internal abstract FittedPosterior FitCore(FitRequest request);
+}
+
+/// <summary>What <see cref="InferenceMethod.Fit"/> was given.</summary>
+internal sealed record FitRequest(
+    Func<nn.Module<Tensor, Tensor>> MakeNetwork, Func<Likelihood> MakeLikelihood, TrainingData Data, TrainingData? Validation, CancellationToken Cancellation)
+{
+    internal nn.Module<Tensor, Tensor> Network()
+        => MakeNetwork() ?? throw new InvalidOperationException("The network factory returned null; it must make a network at every call.");
+
+    internal Likelihood Likelihood()
+        => MakeLikelihood() ?? throw new InvalidOperationException("The likelihood factory returned null; it must make a likelihood at every call.");
+
+    /// <summary>A network without Bayesian layers.</summary>
+    /// <param name="method">The name of the method that wants it.</param>
+    internal nn.Module<Tensor, Tensor> DeterministicNetwork(string method) => Deterministic(Network(), method);
+
+    internal static nn.Module<Tensor, Tensor> Deterministic(nn.Module<Tensor, Tensor> network, string method)
+        => network.BayesianModules().FirstOrDefault() is (string name, not null)
+            ? throw new InvalidOperationException(
+                $"The network has a Bayesian layer ('{name}'); {method} finds its own posterior of deterministic weights: build the network with nn in place of bnn, "
+                + "or use VariationalInference.")
+            : network;
+}

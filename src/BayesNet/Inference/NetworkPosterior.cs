@@ -1,0 +1,83 @@
+using BayesNet.Likelihoods;
+using BayesNet.Prediction;
+using static TorchSharp.torch;
+
+namespace BayesNet.Inference;
+
+/// <summary>A posterior over the weights of one network.</summary>
+public class NetworkPosterior : FittedPosterior
+{
+    private readonly bool _owned;
+
+    /// <param name="method">The method's name.</param>
+    /// <param name="model">The network.</param>
+    /// <param name="likelihood">How targets are distributed around its output.</param>
+    /// <param name="owned">Whether both are disposed with this object.</param>
+    internal NetworkPosterior(string method, nn.Module<Tensor, Tensor> model, Likelihood likelihood, bool owned = true)
+        : base(method)
+    {
+        Model = model;
+        Likelihood = likelihood;
+        _owned = owned;
+    }
+
+    /// <summary>The network, at the posterior's mean or mode; how samples are drawn from it is the method's matter.</summary>
+    public nn.Module<Tensor, Tensor> Model { get; }
+
+    /// <inheritdoc/>
+    public override Likelihood Likelihood { get; }
+
+    private protected Device Device => Model.parameters().First().device;
+
+    /// <summary>Whether the likelihood has other parameters for each block of samples.</summary>
+    private protected virtual bool LikelihoodVaries => false;
+
+    // Without a Bayesian layer all samples are the same.
+    internal override int Used(int samples) => Model.BayesianModules().Any() ? samples : 1;
+
+    internal override Predictive PredictCore(Tensor inputs, int samples, PredictionOptions options)
+    {
+        Tensor x = inputs.to(Device);
+        SampleRun run = Run;
+        if (!LikelihoodVaries || !options.KeepSamples)
+            return run.Predict(Likelihood, x, samples, options);
+        var parts = new List<Predictive>();
+        try
+        {
+            Run(x, samples, options, block => parts.Add(Likelihood.Predict(block.Outputs)));
+            return Predictive.Join(parts);
+        }
+        catch
+        {
+            parts.ForEach(part => part.Dispose());
+            throw;
+        }
+    }
+
+    internal override Tensor LogDensityCore(Tensor inputs, Tensor targets, int samples, PredictionOptions options)
+    {
+        SampleRun run = Run;
+        return run.LogDensity(Likelihood, inputs.to(Device), targets.to(Device), samples, options);
+    }
+
+    internal override Tensor OutputsCore(Tensor inputs, int samples, PredictionOptions options)
+    {
+        SampleRun run = Run;
+        return run.Outputs(inputs.to(Device), samples, options);
+    }
+
+    /// <summary>Computes the output of every row under every sample once.</summary>
+    internal virtual void Run(Tensor inputs, int samples, PredictionOptions options, Action<SampleBlock> receive)
+    {
+        using var sampler = new PosteriorSampler(Model, options);
+        sampler.Run(inputs, samples, receive);
+    }
+
+    private protected override void Dispose(bool disposing)
+    {
+        if (!disposing || !_owned)
+            return;
+        Model.Dispose();
+        Likelihood.Dispose();
+    }
+}

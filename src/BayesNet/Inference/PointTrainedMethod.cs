@@ -1,0 +1,100 @@
+using BayesNet.Likelihoods;
+using BayesNet.Training;
+using static TorchSharp.torch;
+
+namespace BayesNet.Inference;
+
+/// <summary>A method that starts from one network without Bayesian layers, trained to the maximum a posteriori.</summary>
+public abstract record PointTrainedMethod : InferenceMethod
+{
+    private protected PointTrainedMethod()
+    {
+    }
+
+    /// <summary>
+    /// How the network is trained. Where it names neither <see cref="TrainerOptions.PointPrior"/> nor <see cref="TrainerOptions.PointEstimate"/> (maximum
+    /// likelihood), the weights have the prior N(0, 1). <see cref="InferenceMethod.Seed"/> takes the place of its own, where it is set.
+    /// </summary>
+    public TrainerOptions Training
+    {
+        get;
+        init
+        {
+            ArgumentNullException.ThrowIfNull(value, nameof(Training));
+            field = value;
+        }
+    } = new();
+
+    /// <summary>The options that networks are trained with.</summary>
+    private protected TrainerOptions Effective => Training with
+    {
+        Seed = Seed ?? Training.Seed,
+        PointPrior = Training.PointPrior ?? (Training.PointEstimate ? null : 1),
+    };
+
+    /// <summary>A trained network and likelihood, which <paramref name="finish"/> makes a posterior of; both are freed where anything fails.</summary>
+    internal FittedPosterior Fit(FitRequest request, Func<nn.Module<Tensor, Tensor>, Likelihood, FittedPosterior> finish)
+        => Fitting.Owned(() => request.DeterministicNetwork(Name), request, (model, likelihood) =>
+        {
+            Prepare(model, likelihood);
+            Fitting.Train(model, likelihood, Effective, request);
+            return finish(model, likelihood);
+        });
+
+    /// <summary>Refuses networks that the method can't do with, before they are trained.</summary>
+    private protected virtual void Prepare(nn.Module<Tensor, Tensor> model, Likelihood likelihood)
+    {
+    }
+}
+
+/// <summary>What methods share.</summary>
+internal static class Fitting
+{
+    /// <summary>Makes a network and a likelihood and then something that owns them.</summary>
+    internal static FittedPosterior Owned(
+        Func<nn.Module<Tensor, Tensor>> network, FitRequest request, Func<nn.Module<Tensor, Tensor>, Likelihood, FittedPosterior> make)
+    {
+        nn.Module<Tensor, Tensor> model = network();
+        Likelihood? likelihood = null;
+        try
+        {
+            likelihood = request.Likelihood();
+            return make(model, likelihood);
+        }
+        catch
+        {
+            likelihood?.Dispose();
+            model.Dispose();
+            throw;
+        }
+    }
+
+    internal static void Train(nn.Module<Tensor, Tensor> model, Likelihood likelihood, TrainerOptions options, FitRequest request)
+    {
+        using var trainer = new VariationalTrainer(model, likelihood, request.Data.Count, options);
+        Train(trainer, request, request.Validation);
+    }
+
+    /// <exception cref="OperationCanceledException">The run was cancelled.</exception>
+    internal static void Train(VariationalTrainer trainer, FitRequest request, TrainingData? validation)
+    {
+        FitResult result = trainer.Fit(request.Data, validation, cancellationToken: request.Cancellation);
+        if (result.Cancelled)
+            throw new OperationCanceledException(request.Cancellation);
+    }
+
+    /// <summary>A seed of its own for each part of a fit; null where there is no seed.</summary>
+    internal static ulong? Derive(ulong? seed, int part)
+    {
+        if (seed is not { } value)
+            return null;
+        unchecked
+        {
+            // Steele, Lea and Flood 2014: neighbouring seeds give unrelated streams.
+            ulong z = value + ((ulong)part + 1) * 0x9E3779B97F4A7C15;
+            z = (z ^ (z >> 30)) * 0xBF58476D1CE4E5B9;
+            z = (z ^ (z >> 27)) * 0x94D049BB133111EB;
+            return z ^ (z >> 31);
+        }
+    }
+}
