@@ -1,0 +1,45 @@
+using System.CommandLine;
+using BayesNet.Benchmarks.Reporting;
+
+namespace BayesNet.Benchmarks.GradientVariance;
+
+/// <summary>The variance of every estimator's gradient: against closed forms, against a published table, over the batch size, and for its cost.</summary>
+internal sealed class GradientVarianceReport : Report
+{
+    private static readonly VariancePart[] All = [new DropoutPart()];
+
+    private static readonly Option<DirectoryInfo> Data = new("--data") { Description = "The folder of data sets, with mnist10k in it; default: the environment variable BAYESNET_DATA." };
+    private static readonly Option<string> Parts = new("--parts") { Description = $"What to measure, joined by commas: of {string.Join(", ", All.Select(part => part.Name))}. Default: all." };
+    private static readonly Option<bool> Resume = new("--resume") { Description = "Keep what gradient-variance.json in the output folder has of the same seed and form, and measure the rest." };
+
+    public GradientVarianceReport()
+        => Parts.Validators.Add(result =>
+        {
+            string[] unknown = [.. Asked(result.GetValueOrDefault<string>()).Except(All.Select(part => part.Name))];
+            if (unknown.Length > 0)
+                result.AddError($"'{unknown[0]}' is none of {string.Join(", ", All.Select(part => part.Name))}.");
+        });
+
+    public override string Name => "gradient-variance";
+
+    public override string Title => "The variance of gradient estimators";
+
+    public override string Description => "Variance of every estimator's gradient: against closed forms, the table of Kingma et al. 2015, the batch size, and time.";
+
+    protected override IReadOnlyList<Option> Options => [Data, Parts, Resume];
+
+    protected override void Write(ReportDocument document, ReportOptions options)
+    {
+        var settings = new VarianceSettings { Seed = options.Seed, Short = options.Short, Commit = ReportEnvironment.CurrentCommit() };
+        string? data = options.CommandLine.GetValue(Data)?.FullName ?? Environment.GetEnvironmentVariable("BAYESNET_DATA");
+        var context = new VarianceContext(options.Output, string.IsNullOrEmpty(data) ? null : data, options.Short);
+        var rows = new VarianceRows(document, settings, options.CommandLine.GetValue(Resume));
+        string[] asked = Asked(options.CommandLine.GetValue(Parts));
+        foreach (VariancePart part in All.Where(part => asked.Length == 0 || asked.Contains(part.Name)))
+            part.Measure(rows, context);
+        foreach (VariancePart part in All)
+            part.Write(document, rows, context);
+    }
+
+    private static string[] Asked(string? list) => list?.Split(',', StringSplitOptions.TrimEntries | StringSplitOptions.RemoveEmptyEntries) ?? [];
+}
