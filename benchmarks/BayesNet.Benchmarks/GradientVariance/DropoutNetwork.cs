@@ -19,7 +19,7 @@ namespace BayesNet.Benchmarks.GradientVariance;
 internal static class DropoutNetwork
 {
     private const double InputAlpha = 0.25, HiddenAlpha = 1, BiasStdDev = 1e-3, LearningRate = 1e-3;
-    private const int BatchSize = 200;
+    public const int BatchSize = 200;
     private static readonly Scalar LeastMean = 1e-12;
 
     /// <summary>Trains for the given epochs and writes the weights after each of <paramref name="milestones"/> to the folder.</summary>

@@ -23,13 +23,17 @@ internal sealed class VarianceRows
 
     public IReadOnlyList<VarianceRow> All => _rows;
 
-    /// <summary>Measures a unit of work that is not there yet, and saves it.</summary>
-    public void Measure(string part, string @case, string estimator, Func<IEnumerable<VarianceRow>> unit)
+    /// <summary>Whether a unit of work is there.</summary>
+    public bool Has(string part, string @case, string? estimator)
+        => _rows.Any(row => row.Part == part && row.Case == @case && (estimator is null || row.Estimator == estimator));
+
+    /// <summary>Measures a unit of work that is not there yet, and saves it; of several estimators, which its rows name, where <paramref name="estimator"/> is null.</summary>
+    public void Measure(string part, string @case, string? estimator, Func<IEnumerable<VarianceRow>> unit)
     {
-        if (_rows.Any(row => row.Part == part && row.Case == @case && row.Estimator == estimator))
+        if (Has(part, @case, estimator))
             return;
-        Console.Error.WriteLine($"{part}: {@case}, {estimator}");
-        _rows.AddRange(unit().Select(row => row with { Part = part, Case = @case, Estimator = estimator }));
+        Console.Error.WriteLine($"{part}: {@case}{(estimator is null ? "" : ", " + estimator)}");
+        _rows.AddRange(unit().Select(row => row with { Part = part, Case = @case, Estimator = estimator ?? row.Estimator }));
         _document.SaveRows(_rows);
     }
 }
