@@ -20,7 +20,7 @@ internal sealed class BatchSizePart : VariancePart
     public override void Measure(VarianceRows rows, VarianceContext context)
     {
         long[] sizes = context.IsShort ? [1, 16, 256] : [.. Enumerable.Range(0, 13).Select(i => 1L << i)];
-        (int passes, int draws) = context.IsShort ? (30, 30) : (200, 200);
+        (int passes, int draws) = context.IsShort ? (30, 30) : (60, 80);
         using var scope = NewDisposeScope();
         var problems = sizes.ToDictionary(size => size, Problem);
         using var network = new TrainedNetwork(StepTimeShape.Parse(Shape), rows.Settings);
@@ -35,7 +35,7 @@ internal sealed class BatchSizePart : VariancePart
     {
         IReadOnlyList<VarianceRow> own = rows.Of(Name);
         document.Section("Variance against batch size: where shared noise stops improving");
-        if (Missing(document, own))
+        if (Missing(document, own, Contender.Single.All(one => rows.Has(Name, Layer, one.Name) && rows.Has(Name, Network, one.Name))))
             return;
         string[] gradients = [.. own.Select(row => row.Gradient).Distinct()];
         double[] sizes = [.. own.Select(row => row.Setting!.Value).Distinct().Order()];

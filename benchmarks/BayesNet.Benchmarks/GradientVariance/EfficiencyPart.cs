@@ -50,7 +50,8 @@ internal sealed class EfficiencyPart : VariancePart
     {
         IReadOnlyList<VarianceRow> own = rows.Of(Name), times = rows.Of(TimesPart.PartName);
         document.Section("Efficiency: 1 / (variance × time)");
-        if (Missing(document, times.Count == 0 ? times : own))
+        bool complete = Shapes.All(shape => rows.Has(TimesPart.PartName, Case(shape), null) && Entries.All(entry => rows.Has(Name, Case(shape), entry.Contender.Name)));
+        if (Missing(document, own, complete))
             return;
         document.Paragraph(string.Create(
             CultureInfo.InvariantCulture,

@@ -41,12 +41,17 @@ internal abstract class VariancePart
         Settings = rows.Settings,
     };
 
-    /// <summary>Whether there is nothing to be written, which it says.</summary>
-    protected static bool Missing(ReportDocument document, IReadOnlyList<VarianceRow> own)
+    /// <summary>Whether rows are missing, which it says.</summary>
+    /// <param name="document">The report.</param>
+    /// <param name="own">The part's rows.</param>
+    /// <param name="complete">Whether all are there that figures and tables need.</param>
+    protected static bool Missing(ReportDocument document, IReadOnlyList<VarianceRow> own, bool complete = true)
     {
-        if (own.Count > 0)
+        if (own.Count > 0 && complete)
             return false;
-        document.Paragraph("Not measured in this run: it was not among the parts that were asked for.");
+        document.Paragraph(own.Count == 0
+            ? "Not measured in this run: it was not among the parts that were asked for."
+            : $"Measured in part: {own.Count} rows, which are in the JSON. The same command with --resume goes on.");
         return true;
     }
 
