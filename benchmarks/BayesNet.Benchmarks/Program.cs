@@ -1,6 +1,7 @@
 using System.CommandLine;
 using BayesNet.Benchmarks.Comparison;
 using BayesNet.Benchmarks.Families;
+using BayesNet.Benchmarks.GradientVariance;
 using BayesNet.Benchmarks.Micro;
 using BayesNet.Benchmarks.Reporting;
 using BayesNet.Benchmarks.Scaling;
@@ -10,7 +11,7 @@ using BayesNet.Benchmarks.Uci;
 using BayesNet.Runtime;
 
 // A report is one class: derive from Report and add it here.
-Report[] reports = [new FamiliesReport(), new StepTimeReport(), new ScalingReport(), new UciReport()];
+Report[] reports = [new FamiliesReport(), new GradientVarianceReport(), new StepTimeReport(), new ScalingReport(), new UciReport()];
 
 NativeLibraries.Load();
 var root = new RootCommand("Reports on what BayesNet's estimators and families cost and what variance they have.");

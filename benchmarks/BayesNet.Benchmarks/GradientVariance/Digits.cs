@@ -1,0 +1,69 @@
+using System.Buffers.Binary;
+using System.IO.Compression;
+using BayesNet.Estimators;
+using BayesNet.Runtime;
+using static TorchSharp.torch;
+
+namespace BayesNet.Benchmarks.GradientVariance;
+
+/// <summary>Images of digits, or made data in their place.</summary>
+/// <param name="Inputs">(rows, inputs), float32; images in [0, 1].</param>
+/// <param name="Targets">(rows), int64; of a regression (rows, 1), float32.</param>
+internal sealed record Digits(Tensor Inputs, Tensor Targets)
+{
+    private const string Folder = "mnist10k", Images = "t10k-images-idx3-ubyte.gz", Labels = "t10k-labels-idx1-ubyte.gz";
+    private const int ImagesMagic = 2051, LabelsMagic = 2049;
+
+    /// <summary>Why there are no images in a data folder; null where there are.</summary>
+    public static string? WhyNot(string? folder)
+    {
+        string remedy = $"lay the MNIST test files {Images} and {Labels} (LeCun, Cortes and Burges) in DIR/{Folder} and give --data DIR or the environment variable BAYESNET_DATA";
+        if (folder is null)
+            return $"no data folder was given: {remedy}";
+        string? missing = new[] { Images, Labels }.FirstOrDefault(file => !File.Exists(Path.Combine(folder, Folder, file)));
+        return missing is null ? null : $"the data folder has no {Folder}/{missing}: {remedy}";
+    }
+
+    /// <summary>The first <paramref name="rows"/> images of a data folder.</summary>
+    /// <exception cref="InvalidDataException">A file is not what its name says.</exception>
+    public static Digits Load(string folder, int rows)
+    {
+        ReadOnlySpan<byte> images = Read(Images, ImagesMagic, 16, 784), labels = Read(Labels, LabelsMagic, 8, 1);
+        var inputs = new float[rows * 784];
+        for (int i = 0; i < inputs.Length; i++)
+            inputs[i] = images[i] / 255f;
+        var targets = new long[rows];
+        for (int i = 0; i < rows; i++)
+            targets[i] = labels[i];
+        return new Digits(tensor(inputs).reshape(rows, 784), tensor(targets));
+
+        ReadOnlySpan<byte> Read(string file, int magic, int header, int bytesPerRow)
+        {
+            using var stream = new GZipStream(File.OpenRead(Path.Combine(folder, Folder, file)), CompressionMode.Decompress);
+            using var memory = new MemoryStream();
+            stream.CopyTo(memory);
+            ReadOnlySpan<byte> bytes = memory.ToArray();
+            bool whole = bytes.Length >= header + rows * bytesPerRow && BinaryPrimitives.ReadInt32BigEndian(bytes) == magic;
+            return whole ? bytes[header..] : throw new InvalidDataException($"{Folder}/{file} is no IDX file of at least {rows} rows; fetch it again.");
+        }
+    }
+
+    /// <summary>
+    /// Made data: ten classes of normals of variance 1 whose means lie three apart, so that they overlap, whatever <paramref name="size"/> of input.
+    /// </summary>
+    public static Digits Made(int rows, long size, ulong seed)
+    {
+        using var scope = NewDisposeScope();
+        using var noise = new NoiseSource(seed);
+        Tensor means = noise.Normal([10, size], ScalarType.Float32, CPU).Times(3 / Math.Sqrt(2.0 * size));
+        Tensor targets = arange(rows, dtype: ScalarType.Int64).remainder(tensor(10L));
+        Tensor inputs = means.index_select(0, targets).Plus(noise.Normal([rows, size], ScalarType.Float32, CPU));
+        return new Digits(inputs.MoveToOuterDisposeScope(), targets.MoveToOuterDisposeScope());
+    }
+
+    /// <summary>The given rows, or the first ones, as a minibatch.</summary>
+    public (Tensor Inputs, Tensor Targets) Rows(Tensor rows) => (Inputs.index_select(0, rows), Targets.index_select(0, rows));
+
+    /// <inheritdoc cref="Rows"/>
+    public (Tensor Inputs, Tensor Targets) First(long rows) => (Inputs.narrow(0, 0, rows), Targets.narrow(0, 0, rows));
+}
