@@ -7,11 +7,13 @@ using BayesNet.Benchmarks.Reporting;
 using BayesNet.Benchmarks.Scaling;
 using BayesNet.Benchmarks.StepTime;
 using BayesNet.Benchmarks.Summary;
+using BayesNet.Benchmarks.Calibration;
 using BayesNet.Benchmarks.Uci;
 using BayesNet.Runtime;
 
 // A report is one class: derive from Report and add it here.
-Report[] reports = [new FamiliesReport(), new GradientVarianceReport(), new StepTimeReport(), new ScalingReport(), new UciReport()];
+Report[] reports =
+    [new FamiliesReport(), new GradientVarianceReport(), new StepTimeReport(), new ScalingReport(), new UciReport(), new CalibrationReport()];
 
 NativeLibraries.Load();
 var root = new RootCommand("Reports on what BayesNet's estimators and families cost and what variance they have.");

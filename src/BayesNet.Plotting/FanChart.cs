@@ -45,7 +45,7 @@ public static class FanChart
         ArgumentOutOfRangeException.ThrowIfGreaterThanOrEqual(output, predictive.Mean.size(1));
         int[] order = [.. Enumerable.Range(0, x.Count).OrderBy(row => x[row])];
         double[] positions = [.. order.Select(row => x[row])];
-        Plot plot = PlotStyle.NewPlot(xLabel, yLabel);
+        Plot plot = BayesPlot.NewPlot(xLabel, yLabel);
 
         // The widest first, so that the others lie on it.
         double[] widest = [.. (levels ?? DefaultLevels).OrderDescending()];
@@ -56,17 +56,17 @@ public static class FanChart
             using (upper)
             {
                 plot.Band(
-                    positions, Column(lower), Column(upper), PlotStyle.Model.WithAlpha(0.18 + 0.12 * i), string.Create(CultureInfo.InvariantCulture, $"{100 * widest[i]:0.##} %"));
+                    positions, Column(lower), Column(upper), BayesPlot.Model.WithAlpha(0.18 + 0.12 * i), string.Create(CultureInfo.InvariantCulture, $"{100 * widest[i]:0.##} %"));
             }
         }
 
         using Tensor middle = predictive.Quantile(0.5);
-        Scatter median = plot.Add.ScatterLine(positions, Column(middle), PlotStyle.Model);
+        Scatter median = plot.Add.ScatterLine(positions, Column(middle), BayesPlot.Model);
         (median.LineWidth, median.LegendText) = (2, "median");
         if (observed is { Count: > 0 })
         {
             double[] xs = [.. observed.Select(point => point.X)], ys = [.. observed.Select(point => point.Y)];
-            plot.Add.Markers(xs, ys, MarkerShape.FilledCircle, 4, PlotStyle.Data).LegendText = "observed";
+            plot.Add.Markers(xs, ys, MarkerShape.FilledCircle, 4, BayesPlot.Data).LegendText = "observed";
         }
 
         if (positions.Length > 1)

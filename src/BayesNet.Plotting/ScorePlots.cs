@@ -20,7 +20,7 @@ public static class ScorePlots
     public static Plot ToPlot(this ReliabilityDiagram diagram)
     {
         ArgumentNullException.ThrowIfNull(diagram);
-        Plot plot = PlotStyle.NewPlot(
+        Plot plot = BayesPlot.NewPlot(
             "predicted probability",
             "observed frequency",
             string.Create(CultureInfo.InvariantCulture, $"expected calibration error {diagram.ExpectedCalibrationError:F3}, {diagram.Count:N0} examples"));
@@ -29,14 +29,14 @@ public static class ScorePlots
             // A bin of one probability, as equal mass may give, would have no width.
             double width = Math.Max(bin.Upper - bin.Lower, 0.004), middle = (bin.Lower + bin.Upper) / 2;
             Rectangle bar = plot.Add.Rectangle(middle - width / 2, middle + width / 2, 0, bin.Frequency);
-            (bar.FillColor, bar.LineColor, bar.LineWidth) = (PlotStyle.Model.WithAlpha(0.35), PlotStyle.Model, 1);
+            (bar.FillColor, bar.LineColor, bar.LineWidth) = (BayesPlot.Model.WithAlpha(0.35), BayesPlot.Model, 1);
         }
 
         double[] confidence = [.. diagram.Bins.Select(bin => bin.Confidence)], frequency = [.. diagram.Bins.Select(bin => bin.Frequency)];
         double[] error = [.. diagram.Bins.Select(bin => SamplingError(bin.Frequency, bin.Count))];
         double[] below = [.. frequency.Zip(error, Math.Min)], above = [.. frequency.Zip(error, (share, half) => Math.Min(1 - share, half))];
-        plot.Add.Plottable(new ErrorBar(confidence, frequency, null, null, below, above) { Color = PlotStyle.Data, LineWidth = 1, CapSize = 3 });
-        plot.Add.Markers(confidence, frequency, MarkerShape.FilledCircle, 5, PlotStyle.Data).LegendText = "mean probability of the bin, 95 % sampling error";
+        plot.Add.Plottable(new ErrorBar(confidence, frequency, null, null, below, above) { Color = BayesPlot.Data, LineWidth = 1, CapSize = 3 });
+        plot.Add.Markers(confidence, frequency, MarkerShape.FilledCircle, 5, BayesPlot.Data).LegendText = "mean probability of the bin, 95 % sampling error";
         plot.Diagonal(0, 1, "calibrated");
         plot.Axes.SetLimits(0, 1, 0, 1);
         plot.LegendAbove();
@@ -52,7 +52,7 @@ public static class ScorePlots
     public static Plot ToPlot(this QuantileCalibration calibration)
     {
         ArgumentNullException.ThrowIfNull(calibration);
-        Plot plot = PlotStyle.NewPlot(
+        Plot plot = BayesPlot.NewPlot(
             "level of the quantile",
             "share of targets below it",
             string.Create(CultureInfo.InvariantCulture, $"mean deviation {calibration.AbsoluteError:F3}, {calibration.Count:N0} examples"));
@@ -61,10 +61,10 @@ public static class ScorePlots
             levels,
             [.. levels.Zip(half, (level, error) => Math.Max(0, level - error))],
             [.. levels.Zip(half, (level, error) => Math.Min(1, level + error))],
-            PlotStyle.Data.WithAlpha(0.12),
+            BayesPlot.Data.WithAlpha(0.12),
             "95 % sampling error");
         plot.Diagonal(0, 1, "calibrated");
-        Scatter line = plot.Add.Scatter(calibration.Levels.ToArray(), calibration.Frequencies.ToArray(), PlotStyle.Model);
+        Scatter line = plot.Add.Scatter(calibration.Levels.ToArray(), calibration.Frequencies.ToArray(), BayesPlot.Model);
         (line.LineWidth, line.MarkerSize, line.LegendText) = (2, 6, "targets");
         plot.Axes.SetLimits(0, 1, 0, 1);
         plot.LegendAbove();
@@ -80,11 +80,11 @@ public static class ScorePlots
         ArgumentNullException.ThrowIfNull(curves);
         if (curves.Count == 0)
             throw new ArgumentException("There is no curve to draw; give one at least.", nameof(curves));
-        Plot plot = PlotStyle.NewPlot("coverage: share of examples kept, surest first", "risk: their mean loss");
+        Plot plot = BayesPlot.NewPlot("coverage: share of examples kept, surest first", "risk: their mean loss");
         for (int i = 0; i < curves.Count; i++)
         {
             (string name, RiskCoverageCurve curve) = curves[i];
-            Scatter line = plot.Add.ScatterLine(curve.Coverages.ToArray(), curve.Risks.ToArray(), PlotStyle.Palette[i % PlotStyle.Palette.Count]);
+            Scatter line = plot.Add.ScatterLine(curve.Coverages.ToArray(), curve.Risks.ToArray(), BayesPlot.Palette[i % BayesPlot.Palette.Count]);
             string area = string.Create(CultureInfo.InvariantCulture, $"area {curve.Area:G3}");
             (line.LineWidth, line.LegendText) = (2, name.Length == 0 ? area : $"{name}, {area}");
         }

@@ -11,17 +11,26 @@ namespace BayesNet.Benchmarks.GradientVariance;
 /// <param name="Targets">(rows), int64; of a regression (rows, 1), float32.</param>
 internal sealed record Digits(Tensor Inputs, Tensor Targets)
 {
-    private const string Folder = "mnist10k", Images = "t10k-images-idx3-ubyte.gz", Labels = "t10k-labels-idx1-ubyte.gz";
+    private const string Mnist = "mnist10k", Images = "t10k-images-idx3-ubyte.gz", Labels = "t10k-labels-idx1-ubyte.gz";
     private const int ImagesMagic = 2051, LabelsMagic = 2049;
 
     /// <summary>Why there are no images in a data folder; null where there are.</summary>
     public static string? WhyNot(string? folder)
     {
-        string remedy = $"lay the MNIST test files {Images} and {Labels} (LeCun, Cortes and Burges) in DIR/{Folder} and give --data DIR or the environment variable BAYESNET_DATA";
+        string remedy = $"lay the MNIST test files {Images} and {Labels} (LeCun, Cortes and Burges) in DIR/{Mnist} and give --data DIR or the environment variable BAYESNET_DATA";
         if (folder is null)
             return $"no data folder was given: {remedy}";
-        string? missing = new[] { Images, Labels }.FirstOrDefault(file => !File.Exists(Path.Combine(folder, Folder, file)));
-        return missing is null ? null : $"the data folder has no {Folder}/{missing}: {remedy}";
+        string? missing = new[] { Images, Labels }.FirstOrDefault(file => !File.Exists(Path.Combine(folder, Mnist, file)));
+        return missing is null ? null : $"the data folder has no {Mnist}/{missing}: {remedy}";
+    }
+
+    /// <summary>The data folder, where the images are in it.</summary>
+    /// <param name="given">What the command line says; null for what BAYESNET_DATA names.</param>
+    /// <exception cref="InvalidDataException">The images are not there.</exception>
+    public static string Folder(DirectoryInfo? given)
+    {
+        string? folder = given?.FullName ?? Environment.GetEnvironmentVariable("BAYESNET_DATA");
+        return WhyNot(string.IsNullOrEmpty(folder) ? null : folder) is { } reason ? throw new InvalidDataException($"There are no digits: {reason}.") : folder!;
     }
 
     /// <summary>The first <paramref name="rows"/> images of a data folder.</summary>
@@ -39,12 +48,12 @@ internal sealed record Digits(Tensor Inputs, Tensor Targets)
 
         ReadOnlySpan<byte> Read(string file, int magic, int header, int bytesPerRow)
         {
-            using var stream = new GZipStream(File.OpenRead(Path.Combine(folder, Folder, file)), CompressionMode.Decompress);
+            using var stream = new GZipStream(File.OpenRead(Path.Combine(folder, Mnist, file)), CompressionMode.Decompress);
             using var memory = new MemoryStream();
             stream.CopyTo(memory);
             ReadOnlySpan<byte> bytes = memory.ToArray();
             bool whole = bytes.Length >= header + rows * bytesPerRow && BinaryPrimitives.ReadInt32BigEndian(bytes) == magic;
-            return whole ? bytes[header..] : throw new InvalidDataException($"{Folder}/{file} is no IDX file of at least {rows} rows; fetch it again.");
+            return whole ? bytes[header..] : throw new InvalidDataException($"{Mnist}/{file} is no IDX file of at least {rows} rows; fetch it again.");
         }
     }
 

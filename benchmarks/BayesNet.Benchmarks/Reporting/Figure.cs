@@ -76,7 +76,8 @@ internal sealed class Figure
             Plot plot = _panels[i].Plot;
             if (!plot.Axes.Bottom.Range.HasBeenSet)
                 plot.Axes.AutoScaleX();
-            plot.Axes.AutoScaleY();
+            if (!plot.Axes.Left.Range.HasBeenSet)
+                plot.Axes.AutoScaleY();
             AxisLimits limits = plot.Axes.GetLimits();
             if (!_panels[i].IsLinear)
                 plot.Axes.Bottom.TickGenerator = Ticks(limits.Left, limits.Right, 7, _panels[i].Ticks);

@@ -37,21 +37,21 @@ internal static class CalibrationFigure
 
     private static Plot Observed(Table heldOut, IReadOnlyList<RowPrediction> predictions)
     {
-        Plot plot = PlotStyle.NewPlot($"observed {heldOut.TargetName}", $"predicted {heldOut.TargetName}");
+        Plot plot = BayesPlot.NewPlot($"observed {heldOut.TargetName}", $"predicted {heldOut.TargetName}");
         double[] targets = heldOut.Targets;
         double least = Math.Min(targets.Min(), predictions.Min(p => p.Mean)), most = Math.Max(targets.Max(), predictions.Max(p => p.Mean));
         plot.Diagonal(least, most, "predicted = observed");
         double[] means = [.. predictions.Select(p => p.Mean)];
         double[] below = [.. predictions.Select(p => p.Mean - p.Lower95)], above = [.. predictions.Select(p => p.Upper95 - p.Mean)];
-        plot.Add.Plottable(new ErrorBar(targets, means, null, null, below, above) { Color = PlotStyle.Model.WithAlpha(0.35), LineWidth = 1, CapSize = 0 });
-        plot.Add.Markers(targets, means, MarkerShape.FilledCircle, 4, PlotStyle.Model).LegendText = "mean and 95 % interval";
+        plot.Add.Plottable(new ErrorBar(targets, means, null, null, below, above) { Color = BayesPlot.Model.WithAlpha(0.35), LineWidth = 1, CapSize = 0 });
+        plot.Add.Markers(targets, means, MarkerShape.FilledCircle, 4, BayesPlot.Model).LegendText = "mean and 95 % interval";
         plot.ShowLegend(Alignment.LowerRight);
         return plot;
     }
 
     private static Plot Coverage(Evaluation evaluation, int rows)
     {
-        Plot plot = PlotStyle.NewPlot("level of the interval", "share of targets in it");
+        Plot plot = BayesPlot.NewPlot("level of the interval", "share of targets in it");
         double[] levels = [.. evaluation.Coverage.Select(point => point.Level)];
 
         // The share of a calibrated model stays within this 95 times in 100, with this number of rows.
@@ -60,10 +60,10 @@ internal static class CalibrationFigure
             levels,
             [.. levels.Zip(spread, (level, error) => Math.Max(0, level - error))],
             [.. levels.Zip(spread, (level, error) => Math.Min(1, level + error))],
-            PlotStyle.Data.WithAlpha(0.12),
+            BayesPlot.Data.WithAlpha(0.12),
             "sampling error");
         plot.Diagonal(0, 1, "calibrated");
-        var line = plot.Add.Scatter(levels, [.. evaluation.Coverage.Select(point => point.Share)], PlotStyle.Model);
+        var line = plot.Add.Scatter(levels, [.. evaluation.Coverage.Select(point => point.Share)], BayesPlot.Model);
         (line.LineWidth, line.MarkerSize, line.LegendText) = (2, 6, "held-out rows");
         plot.Axes.SetLimits(0, 1, 0, 1);
         plot.ShowLegend(Alignment.LowerRight);

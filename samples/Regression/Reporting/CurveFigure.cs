@@ -30,18 +30,18 @@ internal static class CurveFigure
         double[] xs = [.. Enumerable.Range(0, Points).Select(i => inputs.Min() - margin + i * (inputs.Max() - inputs.Min() + 2 * margin) / (Points - 1))];
         RowPrediction[] predictions = RowPrediction.Of(model, [.. xs.Select(x => new[] { x })]);
 
-        using Plot plot = PlotStyle.NewPlot(training.InputNames[0], training.TargetName);
+        using Plot plot = BayesPlot.NewPlot(training.InputNames[0], training.TargetName);
         Band([.. predictions.Select(p => p.Lower95)], [.. predictions.Select(p => p.Upper95)], 0.2, "95 % of targets (total)");
         Band(
             [.. predictions.Select(p => p.Mean - Gaussian95 * p.Epistemic)], [.. predictions.Select(p => p.Mean + Gaussian95 * p.Epistemic)], 0.4,
             "95 % of functions (epistemic)");
         if (truth is not null)
         {
-            var line = plot.Add.ScatterLine(xs, [.. xs.Select(truth)], PlotStyle.Reference);
+            var line = plot.Add.ScatterLine(xs, [.. xs.Select(truth)], BayesPlot.Reference);
             (line.LineWidth, line.LinePattern, line.LegendText) = (1.5f, LinePattern.DenselyDashed, "true function");
         }
 
-        var mean = plot.Add.ScatterLine(xs, [.. predictions.Select(p => p.Mean)], PlotStyle.Model);
+        var mean = plot.Add.ScatterLine(xs, [.. predictions.Select(p => p.Mean)], BayesPlot.Model);
         (mean.LineWidth, mean.LegendText) = (2, "predictive mean");
         Scatter(training, MarkerShape.FilledCircle, "training data");
         Scatter(heldOut, MarkerShape.OpenCircle, "held-out data");
@@ -51,11 +51,11 @@ internal static class CurveFigure
         plot.SavePng(path, PixelsAcross, PixelsDown);
 
         void Band(double[] lower, double[] upper, double opacity, string name)
-            => plot.Band(xs, lower, upper, PlotStyle.Model.WithAlpha(opacity), name);
+            => plot.Band(xs, lower, upper, BayesPlot.Model.WithAlpha(opacity), name);
 
         void Scatter(Table table, MarkerShape shape, string name)
         {
-            var points = plot.Add.Markers([.. table.Inputs.Select(row => row[0])], table.Targets, shape, 4, PlotStyle.Data);
+            var points = plot.Add.Markers([.. table.Inputs.Select(row => row[0])], table.Targets, shape, 4, BayesPlot.Data);
             points.LegendText = name;
         }
     }

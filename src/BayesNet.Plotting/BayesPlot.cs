@@ -3,7 +3,7 @@ using ScottPlot;
 namespace BayesNet.Plotting;
 
 /// <summary>What all of BayesNet's plots have in common: colours that print and that the colour-blind can tell apart (Okabe and Ito 2008), and bare axes.</summary>
-public static class PlotStyle
+public static class BayesPlot
 {
     /// <summary>Pixels across of a plot that is saved without a size.</summary>
     public const int Width = 1200;
