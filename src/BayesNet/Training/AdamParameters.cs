@@ -47,7 +47,7 @@ internal sealed class AdamParameters : IDisposable
         }
 
         using var _ = no_grad();
-        double factor = maxGradientNorm is { } most ? ClippingFactor(most) : 1;
+        double factor = maxGradientNorm is { } most ? GradientNorm.ClippingFactor(GradientNorm.Of(_all.Select(each => each.Parameter)), most) : 1;
         foreach (AdamParameter parameter in _all)
             parameter.Step(factor);
         return loss;
@@ -70,21 +70,6 @@ internal sealed class AdamParameters : IDisposable
             parameter.Dispose();
         _all.Clear();
         _byHandle.Clear();
-    }
-
-    // As torch.nn.utils.clip_grad_norm_ has it, the small term included (Pascanu, Mikolov and Bengio 2013).
-    private double ClippingFactor(double maxNorm)
-    {
-        double squares = 0;
-        foreach (AdamParameter parameter in _all)
-        {
-            using Tensor? gradient = parameter.Parameter.grad;
-            if (gradient is not null)
-                squares += SquaredNorm.Of(gradient);
-        }
-
-        double norm = Math.Sqrt(squares);
-        return double.IsFinite(norm) ? Math.Min(1, maxNorm / (norm + 1e-6)) : throw new NonFiniteGradientException(norm);
     }
 }
 
