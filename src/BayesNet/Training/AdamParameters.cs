@@ -23,6 +23,9 @@ internal sealed class AdamParameters : IDisposable
     private readonly List<AdamParameter> _all = [];
     private readonly Dictionary<nint, AdamParameter> _byHandle = [];
 
+    /// <summary>All of them, in the order of the groups.</summary>
+    internal IReadOnlyList<AdamParameter> All => _all;
+
     /// <summary>A parameter with its moments; null where the optimizer does not have it.</summary>
     internal AdamParameter? Find(Parameter parameter) => _byHandle.GetValueOrDefault(parameter.Handle);
 
@@ -86,6 +89,9 @@ internal abstract class AdamParameter(Parameter parameter) : IDisposable
 
     /// <summary>The greatest second moment so far; null but for AMSGrad (Reddi et al. 2018), which no kernel does.</summary>
     internal abstract Tensor? GreatestMoment { get; }
+
+    /// <summary>1 - beta1^t and 1 - beta2^t, by which the moments are too small; null before the first step.</summary>
+    internal abstract (double First, double Second)? Corrections { get; }
 
     /// <summary>Counts a step and returns its constants; whoever calls it does the step.</summary>
     internal abstract AdamKernel.Constants Advance();

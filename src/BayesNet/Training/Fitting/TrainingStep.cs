@@ -78,12 +78,7 @@ internal sealed class TrainingStep : IDisposable
     internal StepResult AccumulateGradients(ReadOnlySpan<(Tensor Inputs, Tensor Targets)> minibatches, double klWeight)
     {
         foreach ((Tensor inputs, Tensor targets) in minibatches)
-        {
-            ArgumentNullException.ThrowIfNull(inputs);
-            ArgumentNullException.ThrowIfNull(targets);
-            if (inputs.dim() == 0 || inputs.size(0) == 0)
-                throw new ArgumentException($"The minibatch has shape {Guard.Format(inputs.shape)}; it needs at least one row.", nameof(inputs));
-        }
+            RequireRows(inputs, targets);
 
         Guard.Finite(klWeight);
         if (TryCompiled(minibatches, klWeight, optimizer: null) is { } compiled)
@@ -116,6 +111,14 @@ internal sealed class TrainingStep : IDisposable
     {
         _compiled?.Dispose();
         _gradients.Dispose();
+    }
+
+    private static void RequireRows(Tensor inputs, Tensor targets)
+    {
+        ArgumentNullException.ThrowIfNull(inputs);
+        ArgumentNullException.ThrowIfNull(targets);
+        if (inputs.dim() == 0 || inputs.size(0) == 0)
+            throw new ArgumentException($"The minibatch has shape {Guard.Format(inputs.shape)}; it needs at least one row.", nameof(inputs));
     }
 
     private static double Rows(ReadOnlySpan<(Tensor Inputs, Tensor Targets)> minibatches)
