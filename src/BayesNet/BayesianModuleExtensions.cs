@@ -97,7 +97,7 @@ public static class BayesianModuleExtensions
     }
 
     // Steele, Lea and Flood 2014: neighbouring seeds give unrelated streams.
-    private static ulong SplitMix64(ref ulong state)
+    internal static ulong SplitMix64(ref ulong state)
     {
         ulong z = state += 0x9E3779B97F4A7C15;
         z = (z ^ (z >> 30)) * 0xBF58476D1CE4E5B9;

@@ -62,6 +62,30 @@ public sealed class NoiseSource : IDisposable
         }
     }
 
+    /// <summary>The state of libtorch's generator behind the gamma draws; null where there have been none, or they come from the global one.</summary>
+    internal byte[]? GammaState
+    {
+        get
+        {
+            using Tensor? state = _gammaGenerator?.get_state();
+            return state?.bytes.ToArray();
+        }
+
+        set
+        {
+            _gammaGenerator?.Dispose();
+            _gammaGenerator = null;
+            if (value is null)
+                return;
+            _gammaGenerator = new Generator(_seed ?? 0, CPU);
+            using Tensor state = tensor(value);
+            _gammaGenerator.set_state(state);
+        }
+    }
+
+    /// <summary>Whether draws are the antithetic twins of those that the same state gives otherwise; on the CPU, or seeded.</summary>
+    internal bool Mirrored { get; set; }
+
     /// <summary>Independent standard normal draws of the given shape; no gradient.</summary>
     public Tensor Normal(ReadOnlySpan<long> shape, ScalarType dtype, Device device)
         => Draw(NoiseLaw.Normal, shape, dtype, device);
@@ -108,7 +132,7 @@ public sealed class NoiseSource : IDisposable
     }
 
     /// <summary>The identity of the next draw, which counts as drawn: its entries can be had at any time, in any part.</summary>
-    internal NoiseDraw NextDraw() => _seed is { } key ? new NoiseDraw(key, _counter++) : new NoiseDraw(GlobalKeys.Next(), 0);
+    internal NoiseDraw NextDraw() => _seed is { } key ? new NoiseDraw(key, _counter++, Mirrored) : new NoiseDraw(GlobalKeys.Next(), 0, Mirrored);
 
     /// <summary>The entries that <see cref="Normal"/> of as many would give at this place of the sequence.</summary>
     internal void FillNormal<T>(Span<T> destination)

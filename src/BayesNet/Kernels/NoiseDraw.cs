@@ -10,7 +10,11 @@ namespace BayesNet.Kernels;
 /// </summary>
 /// <param name="Key">The source's key.</param>
 /// <param name="Counter">The number of the draw among those of the source.</param>
-internal readonly record struct NoiseDraw(ulong Key, ulong Counter)
+/// <param name="Mirrored">
+/// Whether the entries are the antithetic twins of those without it: -z of a normal, -u of a symmetric and 1 - u (less a grid step) of another
+/// uniform; signs are the same.
+/// </param>
+internal readonly record struct NoiseDraw(ulong Key, ulong Counter, bool Mirrored = false)
 {
     // About 10 us of normals: several times what it costs to start a loop on several threads.
     private const long Grain = 16384;
@@ -66,7 +70,7 @@ internal readonly record struct NoiseDraw(ulong Key, ulong Counter)
     }
 
     private unsafe void Groups<T>(NoiseLaw law, long first, long count, T* destination)
-        where T : unmanaged
+        where T : unmanaged, IBinaryFloatingPointIeee754<T>
     {
         if (law != NoiseLaw.Normal)
             Uniforms(law, first, count, destination);
@@ -78,6 +82,17 @@ internal readonly record struct NoiseDraw(ulong Key, ulong Counter)
             BoxMuller.Groups<Vector256<uint>, Lanes256>(Key, Counter, first, count, (float*)destination);
         else
             BoxMuller.Groups<Vector128<uint>, Lanes128>(Key, Counter, first, count, (float*)destination);
+        if (Mirrored && law != NoiseLaw.Sign)
+            Mirror(destination, count * GroupSize<T>(), law == NoiseLaw.Uniform);
+    }
+
+    // The greatest value of a uniform draw is a grid step below 1, so that the twins lie on the same grid, 0 included and 1 not.
+    private static unsafe void Mirror<T>(T* values, long count, bool uniform)
+        where T : unmanaged, IBinaryFloatingPointIeee754<T>
+    {
+        T top = !uniform ? T.Zero : T.One - T.ScaleB(T.One, typeof(T) == typeof(double) ? -53 : -24);
+        for (long i = 0; i < count; i++)
+            values[i] = top - values[i];
     }
 
     private unsafe void Words(long group, uint* destination)

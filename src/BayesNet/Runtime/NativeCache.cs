@@ -37,22 +37,8 @@ internal static class NativeCache
         if (Holds(target, content))
             return target;
         Directory.CreateDirectory(Path.GetDirectoryName(target)!);
-        string temporary = $"{target}.{Guid.NewGuid():N}";
-        try
-        {
-            using (var stream = new FileStream(temporary, FileMode.CreateNew, FileAccess.Write))
-            {
-                stream.Write(content);
-                stream.Flush(flushToDisk: true);
-            }
-
-            File.Move(temporary, target, overwrite: true);
-        }
-        finally
-        {
-            File.Delete(temporary);
-        }
-
+        byte[] bytes = content.ToArray();
+        AtomicFile.Write(target, $"{target}.{Guid.NewGuid():N}", stream => stream.Write(bytes));
         return target;
     }
 

@@ -23,6 +23,9 @@ internal sealed class AdamParameters : IDisposable
     private readonly List<AdamParameter> _all = [];
     private readonly Dictionary<nint, AdamParameter> _byHandle = [];
 
+    /// <summary>All of them, in the order of the groups.</summary>
+    internal IReadOnlyList<AdamParameter> All => _all;
+
     /// <summary>A parameter with its moments; null where the optimizer does not have it.</summary>
     internal AdamParameter? Find(Parameter parameter) => _byHandle.GetValueOrDefault(parameter.Handle);
 
@@ -47,7 +50,7 @@ internal sealed class AdamParameters : IDisposable
         }
 
         using var _ = no_grad();
-        double factor = maxGradientNorm is { } most ? ClippingFactor(most) : 1;
+        double factor = maxGradientNorm is { } most ? GradientNorm.ClippingFactor(GradientNorm.Of(_all.Select(each => each.Parameter)), most) : 1;
         foreach (AdamParameter parameter in _all)
             parameter.Step(factor);
         return loss;
@@ -71,21 +74,6 @@ internal sealed class AdamParameters : IDisposable
         _all.Clear();
         _byHandle.Clear();
     }
-
-    // As torch.nn.utils.clip_grad_norm_ has it, the small term included (Pascanu, Mikolov and Bengio 2013).
-    private double ClippingFactor(double maxNorm)
-    {
-        double squares = 0;
-        foreach (AdamParameter parameter in _all)
-        {
-            using Tensor? gradient = parameter.Parameter.grad;
-            if (gradient is not null)
-                squares += SquaredNorm.Of(gradient);
-        }
-
-        double norm = Math.Sqrt(squares);
-        return double.IsFinite(norm) ? Math.Min(1, maxNorm / (norm + 1e-6)) : throw new NonFiniteGradientException(norm);
-    }
 }
 
 /// <summary>A parameter with its moments and the options of its group.</summary>
@@ -101,6 +89,9 @@ internal abstract class AdamParameter(Parameter parameter) : IDisposable
 
     /// <summary>The greatest second moment so far; null but for AMSGrad (Reddi et al. 2018), which no kernel does.</summary>
     internal abstract Tensor? GreatestMoment { get; }
+
+    /// <summary>1 - beta1^t and 1 - beta2^t, by which the moments are too small; null before the first step.</summary>
+    internal abstract (double First, double Second)? Corrections { get; }
 
     /// <summary>Counts a step and returns its constants; whoever calls it does the step.</summary>
     internal abstract AdamKernel.Constants Advance();

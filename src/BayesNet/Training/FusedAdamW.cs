@@ -87,6 +87,9 @@ public sealed class FusedAdamW : AdamW, IFusedAdam
 
         internal override Tensor? GreatestMoment => state.max_exp_avg_sq;
 
+        internal override (double First, double Second)? Corrections
+            => state.step == 0 ? null : (1 - Math.Pow(((Options)group.Options).beta1!.Value, state.step), 1 - Math.Pow(((Options)group.Options).beta2!.Value, state.step));
+
         internal override AdamKernel.Constants Advance()
         {
             var options = (Options)group.Options;

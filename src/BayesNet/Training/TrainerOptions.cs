@@ -5,6 +5,16 @@ using static TorchSharp.torch;
 
 namespace BayesNet.Training;
 
+/// <summary>How often a learning-rate scheduler is stepped.</summary>
+public enum SchedulerInterval
+{
+    /// <summary>After every epoch and its validation.</summary>
+    Epoch,
+
+    /// <summary>After every step of the optimizer.</summary>
+    Step,
+}
+
 /// <summary>How a <see cref="VariationalTrainer"/> trains. Every property states its default; values are checked when they are set.</summary>
 public sealed record TrainerOptions
 {
@@ -29,6 +39,55 @@ public sealed record TrainerOptions
     /// </summary>
     /// <exception cref="ArgumentOutOfRangeException">Below 1.</exception>
     public int Samples { get; init => field = (int)Guard.AtLeastOne(value, nameof(Samples)); } = 1;
+
+    /// <summary>
+    /// Whether the samples of a step come in antithetic pairs, the second with the noise of the first mirrored; false by default.
+    /// <see cref="Samples"/> must be even. What is odd in the noise cancels: the gradient in the means of a model that is nearly linear over the
+    /// posterior's width loses most of its variance, that in the scales, which is even, gains nothing. On CUDA, noise then comes from the CPU.
+    /// </summary>
+    public bool Antithetic { get; init; }
+
+    /// <summary>
+    /// Minibatches k whose gradients make one step of the optimizer; 1 by default. The loss is that of their union: rows weigh alike, and the KL
+    /// term counts once, so k minibatches of <see cref="BatchSize"/> rows are a step on k times as many in the memory of one. Every minibatch
+    /// draws noise of its own.
+    /// </summary>
+    /// <exception cref="ArgumentOutOfRangeException">Below 1.</exception>
+    public int AccumulationSteps { get; init => field = (int)Guard.AtLeastOne(value, nameof(AccumulationSteps)); } = 1;
+
+    /// <summary>
+    /// The greatest norm of all gradients together, to which longer ones are scaled down (Pascanu, Mikolov and Bengio 2013);
+    /// <see cref="StepResult.GradientNorm"/> tells what it was. Null, the default, for no clipping. Any optimizer; a step is then not taken in the
+    /// same pass as its gradients.
+    /// </summary>
+    /// <exception cref="ArgumentOutOfRangeException">Not a finite number above zero.</exception>
+    public double? MaxGradientNorm { get; init => field = value is { } norm ? Guard.Positive(norm, nameof(MaxGradientNorm)) : null; }
+
+    /// <summary>
+    /// The learning rate of what posteriors learn besides their means (log scales, factors, logits), as a second group of the optimizer; null,
+    /// the default, for <see cref="LearningRate"/>. Not used with <see cref="Optimizer"/>.
+    /// </summary>
+    /// <exception cref="ArgumentOutOfRangeException">Not a finite number above zero.</exception>
+    public double? ScaleLearningRate { get; init => field = value is { } rate ? Guard.Positive(rate, nameof(ScaleLearningRate)) : null; }
+
+    /// <summary>
+    /// Makes a learning-rate scheduler of TorchSharp's, <c>optimizer => optim.lr_scheduler.CosineAnnealingLR(optimizer, 100)</c>, which is then
+    /// stepped every <see cref="SchedulerInterval"/>; null, the default, for none. <c>ReduceLROnPlateau</c> is given the negative log likelihood of
+    /// the validation rows. A checkpoint holds how often it was stepped, so what it does must follow from that.
+    /// </summary>
+    public Func<optim.Optimizer, optim.lr_scheduler.LRScheduler>? Scheduler { get; init; }
+
+    /// <summary>How often <see cref="Scheduler"/> is stepped; once an epoch by default.</summary>
+    public SchedulerInterval SchedulerInterval { get; init; } = SchedulerInterval.Epoch;
+
+    /// <summary>When to stop for want of progress on the validation rows, and whether to go back to the best epoch; null, the default, for never.</summary>
+    public EarlyStopping? EarlyStopping { get; init; }
+
+    /// <summary>When to write checkpoints, and where; null, the default, for never but by <see cref="VariationalTrainer.SaveCheckpoint"/>.</summary>
+    public CheckpointOptions? Checkpoint { get; init; }
+
+    /// <summary>What is called in the course of a run, in order; none by default.</summary>
+    public IReadOnlyList<ITrainingCallback> Callbacks { get; init; } = [];
 
     /// <summary>The weight of the KL term over the epochs; <see cref="KlSchedule.Constant"/> by default.</summary>
     public KlSchedule KlSchedule { get; init; } = KlSchedule.Constant;

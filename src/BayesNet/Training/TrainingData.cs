@@ -54,9 +54,10 @@ public sealed class TrainingData
     /// </summary>
     /// <param name="order">A permutation of the rows, int64, on the device of the data; null for the order of the rows.</param>
     /// <param name="batchSize">Rows of a minibatch.</param>
-    internal IEnumerable<(Tensor Inputs, Tensor Targets)> Minibatches(Tensor? order, long batchSize)
+    /// <param name="skip">Minibatches left out at the start.</param>
+    internal IEnumerable<(Tensor Inputs, Tensor Targets)> Minibatches(Tensor? order, long batchSize, long skip = 0)
     {
-        for (long start = 0; start < Count; start += batchSize)
+        for (long start = skip * batchSize; start < Count; start += batchSize)
         {
             long length = Math.Min(batchSize, Count - start);
             if (order is null)

@@ -16,6 +16,9 @@ public readonly record struct StepResult(double NegativeLogLikelihood, double Kl
     /// <see cref="TrainerOptions.PointPrior"/>.
     /// </summary>
     public double PointPenalty { get; init; }
+
+    /// <summary>The norm of all gradients together before they were clipped; null without <see cref="TrainerOptions.MaxGradientNorm"/>.</summary>
+    public double? GradientNorm { get; init; }
 }
 
 /// <summary>One epoch.</summary>
@@ -36,11 +39,21 @@ public sealed record EpochResult(
     TimeSpan Duration);
 
 /// <summary>A training run.</summary>
-/// <param name="History">The epochs that were finished, in order.</param>
+/// <param name="History">The epochs that were finished, in order; of a run that went on from a checkpoint, those before it too.</param>
 /// <param name="Steps">The optimisation steps taken, those of an unfinished epoch included.</param>
 /// <param name="Cancelled">Whether the run was cancelled; the model is as the last step left it.</param>
-/// <param name="Duration">The wall-clock time.</param>
-public sealed record FitResult(IReadOnlyList<EpochResult> History, long Steps, bool Cancelled, TimeSpan Duration);
+/// <param name="Duration">The wall-clock time, that before a checkpoint included.</param>
+public sealed record FitResult(IReadOnlyList<EpochResult> History, long Steps, bool Cancelled, TimeSpan Duration)
+{
+    /// <summary>The epoch with the best score on the validation rows; null where they were never scored.</summary>
+    public int? BestEpoch { get; init; }
+
+    /// <summary>Whether the run stopped for want of progress (<see cref="EarlyStopping"/>).</summary>
+    public bool StoppedEarly { get; init; }
+
+    /// <summary>The epoch whose parameters the model has: <see cref="BestEpoch"/> where the best were put back; null for those of the last step.</summary>
+    public int? RestoredEpoch { get; init; }
+}
 
 /// <summary>Where a training run stands.</summary>
 public sealed record TrainingProgress

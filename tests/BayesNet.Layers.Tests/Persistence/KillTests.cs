@@ -1,0 +1,62 @@
+using System.Diagnostics;
+using System.Globalization;
+using System.Reflection;
+using System.Runtime.InteropServices;
+using Xunit;
+
+namespace BayesNet.Layers.Tests.Persistence;
+
+/// <summary>A process that trains is killed at random moments and started again, until it ends.</summary>
+public sealed class KillTests : IDisposable
+{
+    private static readonly string Probe = Path.GetFullPath(
+        typeof(KillTests).Assembly.GetCustomAttributes<AssemblyMetadataAttribute>().Single(attribute => attribute.Key == "TrainProbe").Value!, AppContext.BaseDirectory);
+
+    private static readonly string Host = Path.GetFullPath(
+        Path.Combine(RuntimeEnvironment.GetRuntimeDirectory(), "..", "..", "..", OperatingSystem.IsWindows() ? "dotnet.exe" : "dotnet"));
+
+    private readonly string _folder = Directory.CreateTempSubdirectory("bayesnet-tests-").FullName;
+
+    public void Dispose() => Directory.Delete(_folder, recursive: true);
+
+    /// <summary>480 steps with a checkpoint every seventh: two kills in the first 400, by a seed that is in the message.</summary>
+    [Fact]
+    public void WhatIsLearnedIsThatOfARunThatWasNeverKilled()
+    {
+        string whole = Path.Combine(_folder, "whole"), pieces = Path.Combine(_folder, "pieces"), checkpoint = Path.Combine(_folder, "checkpoint");
+        Assert.Equal(0, Run(Path.Combine(_folder, "other"), whole, killAt: null));
+        int seed = Environment.TickCount;
+        var random = new Random(seed);
+        int first = random.Next(10, 200), second = random.Next(first + 10, 400);
+        foreach (int step in new[] { first, second })
+        {
+            Assert.NotEqual(0, Run(checkpoint, pieces, step));
+            Assert.False(File.Exists(pieces));
+            Assert.True(File.Exists(checkpoint));
+        }
+
+        Assert.Equal(0, Run(checkpoint, pieces, killAt: null));
+        Assert.True(File.ReadAllBytes(whole).AsSpan().SequenceEqual(File.ReadAllBytes(pieces)), $"Killed at steps {first} and {second} (seed {seed}), it learned something else.");
+    }
+
+    /// <summary>Runs it to its end, or until it says a step and then some microseconds: in the middle of a step, or of a checkpoint.</summary>
+    private static int Run(string checkpoint, string result, int? killAt)
+    {
+        var start = new ProcessStartInfo(Host, [Probe, checkpoint, result]) { RedirectStandardOutput = true, UseShellExecute = false };
+        start.Environment["OMP_NUM_THREADS"] = "1";
+        start.Environment["DOTNET_EnableDiagnostics"] = "0";
+        using Process process = Process.Start(start)!;
+        using var timeout = new Timer(_ => process.Kill(), null, TimeSpan.FromMinutes(1), Timeout.InfiniteTimeSpan);
+        while (process.StandardOutput.ReadLine() is { } line)
+        {
+            if (killAt is not { } step || int.Parse(line, CultureInfo.InvariantCulture) < step)
+                continue;
+            Thread.SpinWait(Random.Shared.Next(20_000));
+            process.Kill();
+            break;
+        }
+
+        process.WaitForExit();
+        return process.ExitCode;
+    }
+}
