@@ -1,7 +1,6 @@
 using BayesNet.Likelihoods;
 using BayesNet.Reparameterization;
 using BayesNet.Runtime;
-using TorchSharp;
 using static TorchSharp.torch;
 
 namespace BayesNet.Inference;
