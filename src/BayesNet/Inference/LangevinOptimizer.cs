@@ -111,8 +111,8 @@ internal sealed class LangevinOptimizer : OptimizerHelper
 
     private sealed class State(Parameter parameter, bool hasVelocity, bool isPreconditioned) : IDisposable
     {
-        private readonly Tensor? _velocity = hasVelocity ? zeros_like(parameter).detach().DetachFromDisposeScope() : null;
-        private readonly Tensor? _second = isPreconditioned ? zeros_like(parameter).detach().DetachFromDisposeScope() : null;
+        private readonly Tensor? _velocity = hasVelocity ? zeros_like(parameter).DetachFromDisposeScope() : null;
+        private readonly Tensor? _second = isPreconditioned ? zeros_like(parameter).DetachFromDisposeScope() : null;
         private readonly VersionMark _version = new();
 
         internal void Step(NoiseSource noise, in LangevinKernel.Constants constants, bool plain)

@@ -94,7 +94,7 @@ internal sealed class SwagMoments(int rank) : IDisposable
         using var _ = no_grad();
         if (Count == 0)
         {
-            _means = [.. parameters.Select(parameter => zeros_like(parameter).detach().DetachFromDisposeScope())];
+            _means = [.. parameters.Select(parameter => zeros_like(parameter).DetachFromDisposeScope())];
             _squares = [.. _means.Select(mean => zeros_like(mean).DetachFromDisposeScope())];
             _deviations = [.. _means.Select(mean => zeros([rank, .. mean.shape], dtype: mean.dtype, device: mean.device).DetachFromDisposeScope())];
         }

@@ -117,6 +117,8 @@ public sealed class CountPredictive : Predictive
         if (LogDispersion is { } logAlpha)
         {
             Tensor alpha = logAlpha.to(ScalarType.Float64).exp();
+            if (alpha.size(0) > 1)
+                alpha = alpha.index_select(0, components);
             rate = noise.StandardGamma(alpha.reciprocal().expand_as(rate).contiguous()).mul(alpha).mul(rate);
         }
 

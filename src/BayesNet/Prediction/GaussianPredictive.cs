@@ -12,7 +12,7 @@ namespace BayesNet.Prediction;
 /// </summary>
 /// <remarks>
 /// Where a posterior gives the output's law in closed form, a Gaussian N(m, v), the component is the Gaussian N(m, v + noise^2): no samples of the
-/// output are drawn, densities and quantiles are exact, and <see cref="Epistemic"/> has v.
+/// output are drawn, densities and quantiles are exact, and <see cref="Epistemic"/> has v. Draws of rows are then independent of each other.
 /// </remarks>
 public sealed class GaussianPredictive : ContinuousPredictive
 {
