@@ -29,6 +29,8 @@ internal sealed record Origin
     /// <summary>The command that measures it again.</summary>
     public required string Command { get; init; }
     public required string Cpu { get; init; }
+    public required ulong Seed { get; init; }
+    public required bool Short { get; init; }
     public double? LoadAtStart { get; init; }
     public double? LoadAtEnd { get; init; }
     public double Minutes { get; init; }

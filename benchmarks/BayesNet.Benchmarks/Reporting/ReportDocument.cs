@@ -84,9 +84,10 @@ internal sealed class ReportDocument
     /// </summary>
     /// <param name="key">Its name in the JSON.</param>
     /// <param name="write">Measures it and adds it to this document.</param>
-    public void Part(string key, Action write)
+    /// <param name="ofAnyCommand">Whether the options of the command besides seed and <c>--short</c> make no difference to it.</param>
+    public void Part(string key, Action write, bool ofAnyCommand = false)
     {
-        if (_kept.Remove(key, out PartRecord? kept))
+        if (_kept.Remove(key, out PartRecord? kept) && (ofAnyCommand || kept.Origin!.Command == _environment.Command))
         {
             Console.Error.WriteLine($"{key}: kept");
             Add(key, kept);
@@ -187,7 +188,7 @@ internal sealed class ReportDocument
         // Parts of an earlier run that this one has not come to yet are not lost should it end here.
         IEnumerable<KeyValuePair<string, PartRecord>> ahead = finished ? [] : _kept;
         IEnumerable<KeyValuePair<string, object>> resultsAhead =
-            ahead.SelectMany(part => part.Value.Keys).Select(key => KeyValuePair.Create<string, object>(key, _keptResults[key]));
+            ahead.SelectMany(part => part.Value.Keys).Where(key => !_results.ContainsKey(key)).Select(key => KeyValuePair.Create<string, object>(key, _keptResults[key]));
         var json = new Dictionary<string, object>
         {
             ["report"] = _name,
@@ -214,8 +215,7 @@ internal sealed class ReportDocument
         foreach (JsonProperty property in parts.EnumerateObject())
         {
             PartRecord part = property.Value.Deserialize<PartRecord>(ReportFiles.Results)!;
-            bool same = part.Origin is { } origin && origin.Command == _environment.Command && Keeps(_environment.Identity with { Commit = origin.Commit, Cpu = origin.Cpu });
-            if (!same || !part.Figures.TrueForAll(figure => File.Exists(Path.Combine(_folder.FullName, figure + ".png"))))
+            if (part.Origin is not { } origin || !Keeps(new RunIdentity(origin.Commit, origin.Cpu, origin.Seed, origin.Short)) || !part.Figures.TrueForAll(figure => File.Exists(Path.Combine(_folder.FullName, figure + ".png"))))
                 continue;
             _kept.Add(property.Name, part);
             foreach (string key in part.Keys)
@@ -232,7 +232,7 @@ internal sealed class ReportDocument
         Origin origin = part.Origin!;
         _text.Paragraph(part.Text.TrimEnd());
         _text.Paragraph(string.Create(
-            CultureInfo.InvariantCulture, $"*Kept from an earlier run: {origin.Date}, commit {origin.Commit}, {origin.Minutes:F1} minutes.*"));
+            CultureInfo.InvariantCulture, $"*Kept from an earlier run: {origin.Date}, commit {origin.Commit}, `{origin.Command}`.*"));
     }
 
     /// <summary>An error that a part ended with.</summary>

@@ -37,7 +37,7 @@ internal sealed record ReportEnvironment
 
     /// <summary>Where and when what this run measures comes from.</summary>
     [JsonIgnore]
-    public Origin Origin => new() { Date = Date, Commit = Commit, Command = Command, Cpu = Cpu };
+    public Origin Origin => new() { Date = Date, Commit = Commit, Command = Command, Cpu = Cpu, Seed = Seed, Short = Short };
 
     [JsonIgnore]
     public DateTime Start { get; init; }

@@ -87,7 +87,7 @@ internal sealed class StepTimeReport : Report
             document.SaveRows(rows);
             StepTimeText.Write(document, rows, gaps);
             if (pieces)
-                document.Part("pieces", () => StepTimeText.Write(document, Pieces.Measured(options.Seed)));
+                document.Part("pieces", () => StepTimeText.Write(document, Pieces.Measured(options.Seed)), ofAnyCommand: true);
         }
 
         set_num_threads(before);
