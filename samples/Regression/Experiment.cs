@@ -53,7 +53,8 @@ internal static class Experiment
     {
         try
         {
-            return ProgressDisplay.Run(console, progress => FittedModel.Train(data, settings, progress, cancelled));
+            using var progress = new ConsoleProgress(console.Profile.Out.Writer, console.Profile.Out.IsTerminal && console.Profile.Capabilities.Ansi);
+            return FittedModel.Train(data, settings, progress, cancelled);
         }
         catch (NonFiniteLossException diverged)
         {

@@ -21,11 +21,11 @@ using var model = nn.Sequential(("hidden", bnn.Linear(3, 20)), ("relu", nn.ReLU(
 using var likelihood = new GaussianLikelihood();
 using var trainer = new VariationalTrainer(model, likelihood, training.Count, new TrainerOptions
 {
-    Epochs = 60,
+    Epochs = 30,
     BatchSize = 8,
     LearningRate = 0.01,
-    KlSchedule = KlSchedule.Warmup(20),
-    Scheduler = optimizer => optim.lr_scheduler.CosineAnnealingLR(optimizer, 480),
+    KlSchedule = KlSchedule.Warmup(10),
+    Scheduler = optimizer => optim.lr_scheduler.CosineAnnealingLR(optimizer, 240),
     SchedulerInterval = SchedulerInterval.Step,
     EarlyStopping = new EarlyStopping { Patience = 1000 },
     ValidationSamples = 4,

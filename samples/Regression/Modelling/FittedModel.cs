@@ -35,10 +35,13 @@ internal sealed class FittedModel : IDisposable
             Epochs = settings.Epochs,
             BatchSize = settings.BatchSize,
             LearningRate = settings.LearningRate,
+
+            // Along a half cosine to a hundredth, so that the noise of the steps dies away.
+            Scheduler = optimizer => optim.lr_scheduler.CosineAnnealingLR(optimizer, settings.Epochs, settings.LearningRate / 100),
             KlSchedule = KlSchedule.Warmup(settings.Warmup * settings.Epochs),
             Seed = settings.Seed,
         });
-        Fit = trainer.Fit(training, progress: new LearningRateDecay(trainer, settings, progress), cancellationToken: cancellationToken);
+        Fit = trainer.Fit(training, progress: progress, cancellationToken: cancellationToken);
     }
 
     /// <summary>What it was trained on, and the units of its inputs and its target.</summary>
@@ -95,24 +98,5 @@ internal sealed class FittedModel : IDisposable
             BiasPosterior = new MeanFieldGaussianSpecification { InitialStdDev = settings.InitialStdDev * biasScale },
             Estimator = settings.Estimator,
         };
-    }
-
-    /// <summary>Lowers the learning rate along a half cosine, epoch by epoch, so that the noise of the steps dies away; passes reports on.</summary>
-    private sealed class LearningRateDecay(VariationalTrainer trainer, Settings settings, IProgress<TrainingProgress>? next) : IProgress<TrainingProgress>
-    {
-        // Of the rate at the start.
-        private const double Least = 0.01;
-
-        public void Report(TrainingProgress value)
-        {
-            next?.Report(value);
-
-            // Reports within an epoch come by the clock, and would make the run depend on it.
-            if (value.Step != value.StepsPerEpoch)
-                return;
-            double rate = settings.LearningRate * (Least + (1 - Least) * 0.5 * (1 + Math.Cos(Math.PI * value.Fraction)));
-            foreach (optim.ILearningRateController group in trainer.Optimizer.ParamGroups)
-                group.LearningRate = rate;
-        }
     }
 }
