@@ -108,7 +108,7 @@ public sealed class MethodContractTests
             likelihood().Dispose();
         }
 
-        // SWAG's second trainer leaves one tensor of a network uncounted for, once a fit; its predictions leave none.
+        // A fit of SWAG leaves one tensor a network behind, for a reason not found yet; its predictions leave none.
         if (!method.Contains("swag", StringComparison.Ordinal))
             Assert.Equal(LiveTensors.Settled() - made, fits[2] - fits[1]);
 
