@@ -44,7 +44,7 @@ internal sealed class BatchSizePart : VariancePart
             $"The noise's variance at the minibatch of the first B rows, loss averaged over the batch, mean over the entries of the gradient. Linear layer: {Inputs} inputs, squared loss, float64, with its closed forms. Network: {TrainedNetwork.Describe(StepTimeShape.Parse(Shape), rows.Settings.Short)}, float32."));
         document.Figure(
             "batch-size", Plot(own, gradients, sizes),
-            "Variance of the gradient against the batch size. Points: measured, with bars of two standard errors where they exceed the marks; lines: closed form for the linear layer, through the points for the network. Dotted: 1/B through local reparameterization's first point.");
+            "Variance of the gradient against the batch size. Points: measured, with bars of two standard errors where they exceed the marks; lines: closed form for the linear layer, through the points for the network. Dotted: 1/B through local reparameterization's last point.");
         foreach ((string @case, string gradient) in Curves(own))
         {
             document.Paragraph($"{Capital(@case)}, gradient in {gradient}:");
@@ -127,8 +127,8 @@ internal sealed class BatchSizePart : VariancePart
             figure.Label(
                 panel, $"{Capital(@case)}, gradient in {gradient}", panel >= curves.Length - 2 ? "batch size" : "", panel % 2 == 0 ? "variance of the gradient" : "",
                 sizes.Length > 6 ? [1, 4, 16, 64, 256, 1024, 4096] : sizes);
-            double first = Math.Log10(Find(own, @case, gradient, Contender.Local, sizes[0]).Value);
-            Figure.Line(figure[panel], [x[0], x[^1]], [first, first - x[^1] + x[0]], Figure.Ink, 1, LinePattern.Dotted);
+            double last = Math.Log10(Find(own, @case, gradient, Contender.Local, sizes[^1]).Value);
+            Figure.Line(figure[panel], [x[0], x[^1]], [last + x[^1] - x[0], last], Figure.Ink, 1, LinePattern.Dotted);
             foreach (Contender contender in Contender.Single.Reverse())
             {
                 VarianceRow[] points = [.. sizes.Select(size => Find(own, @case, gradient, contender, size))];

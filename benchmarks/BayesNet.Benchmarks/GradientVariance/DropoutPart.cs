@@ -30,6 +30,8 @@ internal sealed class DropoutPart : VariancePart
     private static readonly Contender[] Contenders =
         [Contender.Local, Contender.PerExample, Contender.Shared, Contender.MeanOnly, Contender.Flipout, Contender.Local.Pair, Contender.Shared.Pair];
 
+    /// <summary>The share of a figure from which on its standard error leaves it undecided.</summary>
+    private const double Undecided = 0.3;
     private static readonly string[] Conditions = [Sampled, Fixed];
 
     private sealed record Plan(long[] Sizes, int Rows, int Batch, int[] Epochs, int Draws, int PerExampleDraws)
@@ -121,7 +123,8 @@ internal sealed class DropoutPart : VariancePart
 
         document.Figure(
             "dropout", Plot(own, plan),
-            "Variance over that of local reparameterization, with bars of two standard errors; open marks: the paper's.");
+            "Variance over that of local reparameterization, with bars of two standard errors, those figures aside that these leave undecided (below); open marks: the paper's.");
+        document.Paragraph(Reliability(own, plan));
         document.Paragraph(Conclusion(own, plan));
     }
 
@@ -156,6 +159,23 @@ internal sealed class DropoutPart : VariancePart
             ? string.Create(CultureInfo.InvariantCulture, $"After {epoch} epochs {row.Value:P2} of the training rows are classified wrongly at the means.")
             : string.Create(CultureInfo.InvariantCulture, $"{epoch} epochs were not reached in this run.")));
 
+    // What the standard errors say of the figures, and what they can't say.
+    private static string Reliability(IReadOnlyList<VarianceRow> own, Plan plan)
+    {
+        IEnumerable<string> lines = plan.Epochs.Select(epoch =>
+        {
+            double[] relative = [.. own.Where(row => row.StandardError is not null && Conditions.Any(condition => row.Case == Case(epoch, condition))).Select(Relative)];
+            return relative.Length == 0 ? null : string.Create(
+                CultureInfo.InvariantCulture,
+                $"After {epoch} epochs the standard errors are {relative.Min():P0} to {relative.Max():P0} of the figures, and {relative.Count(value => value > Undecided)} of {relative.Length} above {Undecided:P0}.");
+        }).OfType<string>();
+        return string.Join(" ", lines) + string.Create(
+            CultureInfo.InvariantCulture,
+            $" Where they are that large, a few gradients carry the variance (rows that are known by heart but for rare noise), the errors are too small themselves, and a quotient decides nothing: the ranges below leave such figures out. Minibatches are the same for every estimator, but weights per example see the first {plan.PerExampleDraws} of the {plan.Draws} only, so that with minibatches drawn its figures have another sample of rare rows; flipout, whose examples have the same law each, says more there.");
+    }
+
+    private static double Relative(VarianceRow row) => row.StandardError!.Value / row.Value;
+
     // The range of every estimator's quotients, from the numbers.
     private static string Conclusion(IReadOnlyList<VarianceRow> own, Plan plan)
     {
@@ -175,7 +195,7 @@ internal sealed class DropoutPart : VariancePart
                    from epoch in plan.Epochs
                    let quotient = condition is null
                        ? own[0].Settings.Short ? null : Published(contender.Name, layer, epoch == plan.Epochs[^1])
-                       : Quotient(own, epoch, condition, contender.Name, layer)?.Value
+                       : Quotient(own, epoch, condition, contender.Name, layer) is { } found && found.Error < Undecided * found.Value ? found.Value : (double?)null
                    where quotient is not null
                    select quotient.Value,
             ];
@@ -200,8 +220,17 @@ internal sealed class DropoutPart : VariancePart
                 {
                     Color color = Figure.Colors[condition == Sampled ? 3 : 0].WithAlpha(epoch == plan.Epochs[0] ? 1 : 0.55);
                     double shift = 0.3 - 0.2 * series++;
-                    var points = order.Select((contender, i) => (Y: i + shift, Quotient: Quotient(own, epoch, condition, contender.Name, layer), Published: Published(contender.Name, layer, epoch == plan.Epochs[^1])))
-                        .Where(point => point.Quotient is not null).ToList();
+                    var all = order.Select((contender, i) => (Y: i + shift, Quotient: Quotient(own, epoch, condition, contender.Name, layer), Published: Published(contender.Name, layer, epoch == plan.Epochs[^1]))).ToList();
+                    var points = all.Where(point => point.Quotient is { } quotient && quotient.Error < Undecided * quotient.Value).ToList();
+                    if (condition == Sampled && !own[0].Settings.Short)
+                    {
+                        var paper = all.Where(point => point.Published is not null).ToList();
+                        ScottPlot.Plottables.Scatter open = Figure.Line(
+                            plot, [.. paper.Select(point => Math.Log10(point.Published!.Value))], [.. paper.Select(point => point.Y)], color, 0,
+                            legend: panel == 0 ? $"{epoch} epochs, published" : "", marker: 9);
+                        open.MarkerShape = MarkerShape.OpenDiamond;
+                    }
+
                     if (points.Count == 0)
                         continue;
                     double[] x = [.. points.Select(point => Math.Log10(point.Quotient!.Value.Value))], y = [.. points.Select(point => point.Y)];
@@ -212,11 +241,6 @@ internal sealed class DropoutPart : VariancePart
                     }
 
                     Figure.Line(plot, x, y, color, 0, legend: panel == 0 ? $"{epoch} epochs, {condition}" : "", marker: 7);
-                    if (condition == Fixed || own[0].Settings.Short)
-                        continue;
-                    var paper = points.Where(point => point.Published is not null).ToList();
-                    ScottPlot.Plottables.Scatter open = Figure.Line(plot, [.. paper.Select(point => Math.Log10(point.Published!.Value))], [.. paper.Select(point => point.Y)], color, 0, marker: 9);
-                    open.MarkerShape = MarkerShape.OpenDiamond;
                 }
             }
 
