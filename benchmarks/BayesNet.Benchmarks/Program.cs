@@ -1,4 +1,5 @@
 using System.CommandLine;
+using BayesNet.Benchmarks.Calibration;
 using BayesNet.Benchmarks.Comparison;
 using BayesNet.Benchmarks.Families;
 using BayesNet.Benchmarks.GradientVariance;
@@ -7,7 +8,6 @@ using BayesNet.Benchmarks.Reporting;
 using BayesNet.Benchmarks.Scaling;
 using BayesNet.Benchmarks.StepTime;
 using BayesNet.Benchmarks.Summary;
-using BayesNet.Benchmarks.Calibration;
 using BayesNet.Benchmarks.Uci;
 using BayesNet.Runtime;
 

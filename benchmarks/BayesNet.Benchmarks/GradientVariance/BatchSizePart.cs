@@ -107,7 +107,9 @@ internal sealed class BatchSizePart : VariancePart
             double value = perPass.mean().item<double>(), error = perPass.std().item<double>() / Math.Sqrt(passes), exact = variance.mean().item<double>();
             yield return Row(rows, gradient, size, value, (long)passes * Channels) with
             {
-                StandardError = error, Exact = exact, Z = VarianceRow.ZScore(value, error, exact),
+                StandardError = error,
+                Exact = exact,
+                Z = VarianceRow.ZScore(value, error, exact),
             };
         }
     }

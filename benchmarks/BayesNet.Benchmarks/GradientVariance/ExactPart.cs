@@ -108,7 +108,10 @@ internal sealed class ExactPart : VariancePart
             double value = perPass.mean().item<double>(), error = perPass.std().item<double>() / Math.Sqrt(passes), expected = exact.item<double>();
             return Row(rows, gradient, null, value, (long)passes * Channels) with
             {
-                Quantity = quantity, StandardError = error, Exact = expected, Z = VarianceRow.ZScore(value, error, expected),
+                Quantity = quantity,
+                StandardError = error,
+                Exact = expected,
+                Z = VarianceRow.ZScore(value, error, expected),
             };
         }
     }

@@ -87,7 +87,9 @@ internal sealed class FamiliesPart : VariancePart
             double exact = Exact(family, estimator, power, parameter);
             yield return Row(rows, Parameters[parameter], null, value, repetitions) with
             {
-                StandardError = error, Exact = exact, Z = VarianceRow.ZScore(value, error, exact),
+                StandardError = error,
+                Exact = exact,
+                Z = VarianceRow.ZScore(value, error, exact),
             };
         }
     }

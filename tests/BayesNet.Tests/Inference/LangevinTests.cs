@@ -143,7 +143,12 @@ public sealed class LangevinTests
             : new Sgld { LearningRate = 0.1, Epochs = 30_000 };
         using var fitted = (SampledPosterior)(method with
         {
-            BatchSize = rows, PriorStdDev = priorStdDev, SamplesPerChain = 3_000, Chains = 2, Schedule = StepSizeSchedule.Constant(0.1), Seed = 5,
+            BatchSize = rows,
+            PriorStdDev = priorStdDev,
+            SamplesPerChain = 3_000,
+            Chains = 2,
+            Schedule = StepSizeSchedule.Constant(0.1),
+            Seed = 5,
         }).Fit(() => nn.Linear(2, 1, dtype: ScalarType.Float64), () => new GaussianLikelihood(learnNoise: false, noise: noise, dtype: ScalarType.Float64), new TrainingData(x, y), cancellationToken: TestContext.Current.CancellationToken);
 
         Tensor draws = cat([fitted.Draws("weight").flatten(2), fitted.Draws("bias")], 2);
