@@ -6,16 +6,16 @@ namespace BayesNet.Benchmarks.Uci;
 internal sealed record UciSettings
 {
     /// <summary>Steps of the optimizer, so that small sets get as many as large ones; rounded up to whole epochs.</summary>
-    public int Steps { get; init; } = 20_000;
+    public int Steps { get; init; } = 30_000;
 
     /// <summary>Rows of a minibatch.</summary>
-    public int Batch { get; init; } = 32;
+    public int Batch { get; init; } = 128;
 
     /// <summary>Adam's rate at the start; it falls along half a cosine to a hundredth.</summary>
-    public double Rate { get; init; } = 0.01;
+    public double Rate { get; init; } = 0.005;
 
     /// <summary>The prior's standard deviation of a hidden weight, times the root of the number of inputs.</summary>
-    public double Hidden { get; init; } = 2;
+    public double Hidden { get; init; } = 1;
 
     /// <summary>The prior's standard deviation of a hidden bias.</summary>
     public double Bias { get; init; } = 1;
