@@ -91,9 +91,8 @@ public static class BayesianModuleExtensions
     /// <summary><see cref="SeedNoise"/> until the returned object is disposed; each layer's noise then goes on from where it was.</summary>
     internal static IDisposable WithNoiseSeed(this nn.Module model, ulong seed)
     {
-        var scope = new NoiseScope([.. model.BayesianModules().Select(entry => (entry.Module.Noise, entry.Module.Noise.State))]);
-        model.SeedNoise(seed);
-        return scope;
+        ulong state = seed;
+        return new NoiseScope([.. model.BayesianModules().Select(entry => entry.Module.Noise.Seeded(SplitMix64(ref state)))]);
     }
 
     // Steele, Lea and Flood 2014: neighbouring seeds give unrelated streams.
@@ -120,12 +119,8 @@ public static class BayesianModuleExtensions
         }
     }
 
-    private sealed class NoiseScope(List<(NoiseSource Noise, (ulong Key, ulong Counter)? State)> sources) : IDisposable
+    private sealed class NoiseScope(List<IDisposable> sources) : IDisposable
     {
-        public void Dispose()
-        {
-            foreach ((NoiseSource noise, (ulong Key, ulong Counter)? state) in sources)
-                noise.State = state;
-        }
+        public void Dispose() => sources.ForEach(source => source.Dispose());
     }
 }

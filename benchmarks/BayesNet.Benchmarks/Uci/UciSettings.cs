@@ -9,7 +9,7 @@ internal sealed record UciSettings
     public int Steps { get; init; } = 30_000;
 
     /// <summary>Rows of a minibatch.</summary>
-    public int Batch { get; init; } = 128;
+    public int Batch { get; init; } = 64;
 
     /// <summary>Adam's rate at the start; it falls along half a cosine to a hundredth.</summary>
     public double Rate { get; init; } = 0.005;

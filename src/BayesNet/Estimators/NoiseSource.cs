@@ -62,6 +62,16 @@ public sealed class NoiseSource : IDisposable
         }
     }
 
+    /// <summary>
+    /// Draws from a seed of its own until the returned object is disposed; then the sequence goes on from where it was, as if nothing had been drawn.
+    /// </summary>
+    internal IDisposable Seeded(ulong seed)
+    {
+        var scope = new SeedScope(this, State, GammaState);
+        Seed = seed;
+        return scope;
+    }
+
     /// <summary>The state of libtorch's generator behind the gamma draws; null where there have been none, or they come from the global one.</summary>
     internal byte[]? GammaState
     {
@@ -169,6 +179,15 @@ public sealed class NoiseSource : IDisposable
                 // Half the spacing of libtorch's uniform draws, 2^-24 and 2^-53, from the middle.
                 using (Scalar offset = Math.ScaleB(1, dtype == ScalarType.Float64 ? -54 : -25))
                     return rand(shape, dtype: dtype, device: device).sub_(Scalars.Half).add_(offset, Scalars.One);
+        }
+    }
+
+    private sealed class SeedScope(NoiseSource noise, (ulong Key, ulong Counter)? state, byte[]? gammaState) : IDisposable
+    {
+        public void Dispose()
+        {
+            noise.State = state;
+            noise.GammaState = gammaState;
         }
     }
 }

@@ -73,8 +73,8 @@ public sealed class EnsemblePosterior : FittedPosterior
         var parts = new List<Predictive>(Members.Count);
         try
         {
-            foreach (FittedPosterior member in Members)
-                parts.Add(member.PredictCore(inputs, Each(samples), options));
+            for (int m = 0; m < Members.Count; m++)
+                parts.Add(Members[m].PredictCore(inputs, Each(samples), Of(m, options)));
             return Predictive.Join(parts);
         }
         catch
@@ -87,18 +87,21 @@ public sealed class EnsemblePosterior : FittedPosterior
     internal override Tensor LogDensityCore(Tensor inputs, Tensor targets, int samples, PredictionOptions options)
     {
         using var _ = no_grad();
-        Tensor densities = stack([.. Members.Select(member => member.LogDensityCore(inputs, targets, Each(samples), options))]);
+        Tensor densities = stack([.. Members.Select((member, m) => member.LogDensityCore(inputs, targets, Each(samples), Of(m, options)))]);
         return densities.logsumexp(0L).Plus(-Math.Log(Members.Count));
     }
 
     internal override Tensor OutputsCore(Tensor inputs, int samples, PredictionOptions options)
-        => cat([.. Members.Select(member => member.OutputsCore(inputs, Each(samples), options))], 0);
+        => cat([.. Members.Select((member, m) => member.OutputsCore(inputs, Each(samples), Of(m, options)))], 0);
 
     private protected override void Dispose(bool disposing)
     {
         foreach (FittedPosterior member in Members)
             member.Dispose();
     }
+
+    // A seed of its own for each member.
+    private static PredictionOptions Of(int member, PredictionOptions options) => options with { Seed = Fitting.Derive(options.Seed, member) };
 
     private int Each(int samples) => Members[0].Used((int)(((long)samples + Members.Count - 1) / Members.Count));
 }

@@ -143,6 +143,8 @@ public sealed class LaplacePosterior : NetworkPosterior
         return _curvature.Deviations(_draws, samples, PriorPrecision).Plus(_mean).MoveToOuterDisposeScope();
     }
 
+    private protected override NoiseSource MethodNoise => _draws;
+
     internal override int Used(int samples) => samples;
 
     internal override Predictive PredictCore(Tensor inputs, int samples, PredictionOptions options)

@@ -62,10 +62,11 @@ public sealed record McDropout : PointTrainedMethod
 
         internal override void Run(Tensor inputs, int samples, PredictionOptions options, Action<SampleBlock> receive)
         {
+            using GlobalStream? seeded = options.Seed is { } own ? new GlobalStream(own) : null;
             using var sampler = new PosteriorSampler(Model, options);
             foreach (nn.Module layer in DropoutLayers(Model))
                 layer.train();
-            using (_stream.Enter())
+            using ((seeded ?? _stream).Enter())
                 sampler.Run(inputs, samples, receive);
         }
 

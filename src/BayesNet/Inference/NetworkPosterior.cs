@@ -1,3 +1,4 @@
+using BayesNet.Estimators;
 using BayesNet.Likelihoods;
 using BayesNet.Prediction;
 using static TorchSharp.torch;
@@ -29,6 +30,9 @@ public class NetworkPosterior : FittedPosterior
 
     private protected Device Device => Model.parameters().First().device;
 
+    /// <summary>Where the method draws samples from, beside the network's own layers; null where it does not.</summary>
+    private protected virtual NoiseSource? MethodNoise => null;
+
     /// <summary>Whether the likelihood has other parameters for each block of samples.</summary>
     private protected virtual bool LikelihoodVaries => false;
 
@@ -37,6 +41,7 @@ public class NetworkPosterior : FittedPosterior
 
     internal override Predictive PredictCore(Tensor inputs, int samples, PredictionOptions options)
     {
+        using IDisposable? seeded = Seeded(options);
         Tensor x = inputs.to(Device);
         SampleRun run = Run;
         if (!LikelihoodVaries || !options.KeepSamples)
@@ -56,12 +61,14 @@ public class NetworkPosterior : FittedPosterior
 
     internal override Tensor LogDensityCore(Tensor inputs, Tensor targets, int samples, PredictionOptions options)
     {
+        using IDisposable? seeded = Seeded(options);
         SampleRun run = Run;
         return run.LogDensity(Likelihood, inputs.to(Device), targets.to(Device), samples, options);
     }
 
     internal override Tensor OutputsCore(Tensor inputs, int samples, PredictionOptions options)
     {
+        using IDisposable? seeded = Seeded(options);
         SampleRun run = Run;
         return run.Outputs(inputs.to(Device), samples, options);
     }
@@ -72,6 +79,8 @@ public class NetworkPosterior : FittedPosterior
         using var sampler = new PosteriorSampler(Model, options);
         sampler.Run(inputs, samples, receive);
     }
+
+    private IDisposable? Seeded(PredictionOptions options) => options.Seed is { } seed ? MethodNoise?.Seeded(seed) : null;
 
     private protected override void Dispose(bool disposing)
     {

@@ -166,6 +166,8 @@ public sealed class SwagPosterior : WeightPosterior
     /// <summary>The snapshots that the Gaussian was made of.</summary>
     public int Snapshots => _moments.Count;
 
+    private protected override NoiseSource MethodNoise => _noise;
+
     internal override int Used(int samples) => samples;
 
     private protected override void Load(long sample, int samples)

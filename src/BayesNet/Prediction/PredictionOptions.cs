@@ -36,8 +36,8 @@ public sealed record PredictionOptions
     public bool? RowsAreIndependent { get; init; }
 
     /// <summary>
-    /// Seeds the noise of the call alone: the same seed gives the same samples, and the layers' own noise goes on afterwards as if the call had not
-    /// been. Null, the default, draws from the layers' own noise, seeded or not.
+    /// Seeds the noise of the call alone, that of the layers or of an inference method: the same seed gives the same samples, and the sequence that the
+    /// call would have drawn from goes on afterwards as if the call had not been. Null, the default, draws from that sequence.
     /// </summary>
     public ulong? Seed { get; init; }
 }

@@ -47,6 +47,25 @@ public sealed class MethodContractTests
     /// Two fits under one seed: the same numbers whether samples are kept or gathered, densities from a predictive or streamed, in one block or row by row;
     /// networks as they were.
     /// </summary>
+    /// <summary>A seed of a call gives the same samples at every call, and leaves the posterior's own sequence where it was.</summary>
+    [Theory]
+    [InlineData("ensemble of swag")]
+    [InlineData("swag")]
+    [InlineData("dropout")]
+    [InlineData("laplace")]
+    public void ASeedIsOfTheCallAlone(string method)
+    {
+        using var scope = NewDisposeScope();
+        (TrainingData data, Func<nn.Module<Tensor, Tensor>> network, Func<Likelihood> likelihood) = Problem("categorical", ScalarType.Float32);
+        CancellationToken token = TestContext.Current.CancellationToken;
+        using FittedPosterior one = Methods[method].Fit(network, likelihood, data, cancellationToken: token), other = Methods[method].Fit(network, likelihood, data, cancellationToken: token);
+        var seeded = new PredictionOptions { Seed = 17 };
+        Tensor first = one.SampleOutputs(data.Inputs, 6, seeded), second = one.SampleOutputs(data.Inputs, 6, seeded);
+        Assert.True(first.equal(second).all().item<bool>());
+        Assert.False(first.equal(one.SampleOutputs(data.Inputs, 6, new PredictionOptions { Seed = 18 })).all().item<bool>());
+        Assert.True(one.SampleOutputs(data.Inputs, 6).equal(other.SampleOutputs(data.Inputs, 6)).all().item<bool>());
+    }
+
     [Theory]
     [MemberData(nameof(Cases))]
     public void OneSeedOneAnswer(string method, string name, ScalarType dtype)
