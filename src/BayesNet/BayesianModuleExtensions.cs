@@ -85,23 +85,14 @@ public static class BayesianModuleExtensions
     {
         ulong state = seed ?? 0;
         foreach ((_, IBayesianModule module) in model.BayesianModules())
-            module.Noise.Seed = seed is null ? null : SplitMix64(ref state);
+            module.Noise.Seed = seed is null ? null : Seeds.Next(ref state);
     }
 
     /// <summary><see cref="SeedNoise"/> until the returned object is disposed; each layer's noise then goes on from where it was.</summary>
     internal static IDisposable WithNoiseSeed(this nn.Module model, ulong seed)
     {
         ulong state = seed;
-        return new NoiseScope([.. model.BayesianModules().Select(entry => entry.Module.Noise.Seeded(SplitMix64(ref state)))]);
-    }
-
-    // Steele, Lea and Flood 2014: neighbouring seeds give unrelated streams.
-    internal static ulong SplitMix64(ref ulong state)
-    {
-        ulong z = state += 0x9E3779B97F4A7C15;
-        z = (z ^ (z >> 30)) * 0xBF58476D1CE4E5B9;
-        z = (z ^ (z >> 27)) * 0x94D049BB133111EB;
-        return z ^ (z >> 31);
+        return new NoiseScope([.. model.BayesianModules().Select(entry => entry.Module.Noise.Seeded(Seeds.Next(ref state)))]);
     }
 
     internal static InvalidOperationException NoBayesianLayer(nn.Module model)

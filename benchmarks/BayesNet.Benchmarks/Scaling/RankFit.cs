@@ -17,7 +17,7 @@ internal static class RankFit
 
     public static void Write(ReportDocument document, ReportOptions options)
     {
-        int steps = options.Short ? 400 : 4000;
+        int steps = options.Short ? 400 : 2000;
         int[] ranks = options.Short ? [0, 2, 5] : [0, 1, 2, 3, 4, 5, 8, 16, 32, 63];
         var rows = new List<Row>();
         using (var scope = NewDisposeScope())

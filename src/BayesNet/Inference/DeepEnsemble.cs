@@ -1,4 +1,5 @@
 using System.Globalization;
+using BayesNet.Estimators;
 using BayesNet.Likelihoods;
 using BayesNet.Prediction;
 using BayesNet.Runtime;
@@ -36,7 +37,7 @@ public sealed record DeepEnsemble(InferenceMethod Member) : InferenceMethod
         {
             for (int m = 0; m < Members; m++)
             {
-                InferenceMethod method = Member with { Seed = Fitting.Derive(Seed ?? Member.Seed, m) };
+                InferenceMethod method = Member with { Seed = Seeds.Derive(Seed ?? Member.Seed, m) };
                 members.Add(method.Fit(request.MakeNetwork, request.MakeLikelihood, request.Data, request.Validation, request.Cancellation));
             }
         }
@@ -101,7 +102,7 @@ public sealed class EnsemblePosterior : FittedPosterior
     }
 
     // A seed of its own for each member.
-    private static PredictionOptions Of(int member, PredictionOptions options) => options with { Seed = Fitting.Derive(options.Seed, member) };
+    private static PredictionOptions Of(int member, PredictionOptions options) => options with { Seed = Seeds.Derive(options.Seed, member) };
 
     private int Each(int samples) => Members[0].Used((int)(((long)samples + Members.Count - 1) / Members.Count));
 }

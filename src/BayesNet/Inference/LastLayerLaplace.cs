@@ -67,7 +67,7 @@ public sealed record LastLayerLaplace : PointTrainedMethod
         using var _ = no_grad();
         var layer = new LastLayer(model);
         Tensor inputs = data.Inputs.to(layer.Device), targets = data.Targets.to(layer.Device);
-        ulong? seed = Fitting.Derive(Seed, 1);
+        ulong? seed = Seeds.Derive(Seed, 1);
         if (likelihood is GaussianLikelihood gaussian)
         {
             LastLayerRegression regression = LastLayerRegression.Fit(

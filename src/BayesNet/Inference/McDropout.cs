@@ -1,3 +1,4 @@
+using BayesNet.Estimators;
 using BayesNet.Likelihoods;
 using BayesNet.Prediction;
 using TorchSharp.Modules;
@@ -56,7 +57,7 @@ public sealed record McDropout : PointTrainedMethod
     private sealed class DropoutPosterior(string method, nn.Module<Tensor, Tensor> model, Likelihood likelihood, ulong? seed, bool owned)
         : NetworkPosterior(method, model, likelihood, owned)
     {
-        private readonly GlobalStream _stream = new(Fitting.Derive(seed, 0));
+        private readonly GlobalStream _stream = new(Seeds.Derive(seed, 0));
 
         internal override int Used(int samples) => samples;
 

@@ -82,19 +82,4 @@ internal static class Fitting
         if (result.Cancelled)
             throw new OperationCanceledException(request.Cancellation);
     }
-
-    /// <summary>A seed of its own for each part of a fit; null where there is no seed.</summary>
-    internal static ulong? Derive(ulong? seed, int part)
-    {
-        if (seed is not { } value)
-            return null;
-        unchecked
-        {
-            // Steele, Lea and Flood 2014: neighbouring seeds give unrelated streams.
-            ulong z = value + ((ulong)part + 1) * 0x9E3779B97F4A7C15;
-            z = (z ^ (z >> 30)) * 0xBF58476D1CE4E5B9;
-            z = (z ^ (z >> 27)) * 0x94D049BB133111EB;
-            return z ^ (z >> 31);
-        }
-    }
 }

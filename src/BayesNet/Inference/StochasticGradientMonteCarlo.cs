@@ -1,3 +1,4 @@
+using BayesNet.Estimators;
 using BayesNet.Likelihoods;
 using BayesNet.Runtime;
 using BayesNet.Training;
@@ -103,7 +104,7 @@ public abstract record StochasticGradientMonteCarlo : InferenceMethod
 
     private void RunChain(nn.Module<Tensor, Tensor> model, Likelihood likelihood, int chain, FitRequest request, WeightSamples samples)
     {
-        ulong? seed = Fitting.Derive(Seed, chain);
+        ulong? seed = Seeds.Derive(Seed, chain);
         long steps = Epochs * request.Data.Batches(BatchSize);
         Parameter[] sampled = [];
         var options = new TrainerOptions
@@ -117,7 +118,7 @@ public abstract record StochasticGradientMonteCarlo : InferenceMethod
                 sampled = [.. parameters];
                 var settings = new LangevinOptimizer.Settings(
                     request.Data.Count, steps, LearningRate, Alpha, Temperature, Preconditioned, Schedule, SamplesPerChain);
-                var optimizer = new LangevinOptimizer(sampled, settings, () => samples.Add(sampled), Fitting.Derive(seed, 0));
+                var optimizer = new LangevinOptimizer(sampled, settings, () => samples.Add(sampled), Seeds.Derive(seed, 0));
                 if (optimizer.Sampling >= SamplesPerChain)
                     return optimizer;
                 long sampling = optimizer.Sampling;

@@ -49,7 +49,7 @@ public sealed record Swag : PointTrainedMethod
             {
                 Epochs = EpochsPerSnapshot,
                 LearningRate = SnapshotLearningRate ?? Training.LearningRate,
-                Seed = Fitting.Derive(Seed ?? Training.Seed, 1),
+                Seed = Seeds.Derive(Seed ?? Training.Seed, 1),
             };
             using (var trainer = new VariationalTrainer(model, likelihood, request.Data.Count, options))
             {
@@ -60,7 +60,7 @@ public sealed record Swag : PointTrainedMethod
                 }
             }
 
-            return new SwagPosterior(Name, model, likelihood, moments, Scale, BatchNormStatistics.For(model, request.Data, Training.BatchSize), Fitting.Derive(Seed, 2));
+            return new SwagPosterior(Name, model, likelihood, moments, Scale, BatchNormStatistics.For(model, request.Data, Training.BatchSize), Seeds.Derive(Seed, 2));
         }
         catch
         {

@@ -305,8 +305,8 @@ public sealed class VariationalTrainer : IDisposable
         if (Options.Seed is not { } seed)
             return GlobalKeys.Next();
         ulong state = ~seed;
-        state = BayesianModuleExtensions.SplitMix64(ref state) + order;
-        return BayesianModuleExtensions.SplitMix64(ref state);
+        state = Seeds.Next(ref state) + order;
+        return Seeds.Next(ref state);
     }
 
     private static FusedAdam DefaultOptimizer(nn.Module model, Parameter[] trained, TrainerOptions options)
