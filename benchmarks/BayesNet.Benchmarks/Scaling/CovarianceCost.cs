@@ -125,7 +125,7 @@ internal static class CovarianceCost
         }
 
         Curve(2, Full, Figure.Colors[1], null, row => 1000 * row.StepSecondsMemoryKept, "full, memory kept");
-        figure[2].ShowLegend(Alignment.UpperLeft);
+        figure[2].ShowLegend(Alignment.LowerRight);
         return figure;
 
         void Curve(int panel, string family, Color color, int? slope, Func<Row, double?> value, string? legend = null)
