@@ -37,7 +37,7 @@ internal sealed record Settings
     public int Hidden { get; init; } = 50;
 
     /// <summary>The prior's standard deviation of a hidden weight, times the root of the number of inputs.</summary>
-    public double HiddenWeightScale { get; init; } = 2;
+    public double HiddenWeightScale { get; init; } = 1;
 
     /// <summary>The prior's standard deviation of a hidden bias.</summary>
     public double HiddenBiasScale { get; init; } = 1;
