@@ -40,7 +40,7 @@ internal sealed class CalibrationReport : Report
         string folder = Digits.Folder(options.CommandLine.GetValue(DataFolder));
         int epochs = options.Short ? 2 : 30, training = options.Short ? 1500 : TrainingRows;
         var methods = All(epochs, options.Seed);
-        string[] names = options.CommandLine.GetValue(Methods)?.Split(',', StringSplitOptions.TrimEntries | StringSplitOptions.RemoveEmptyEntries)
+        string[] names = OptionValues.List(options.CommandLine.GetValue(Methods))
             ?? (options.Short ? ["map", "vi", "laplace"] : [.. methods.Keys]);
         if (names.FirstOrDefault(name => !methods.ContainsKey(name)) is { } unknown)
             throw new InvalidDataException($"'{unknown}' is none of the methods {string.Join(", ", methods.Keys)}.");

@@ -1,5 +1,6 @@
 using System.Buffers.Binary;
 using System.IO.Compression;
+using BayesNet.Benchmarks.Reporting;
 using BayesNet.Estimators;
 using BayesNet.Runtime;
 using static TorchSharp.torch;
@@ -29,8 +30,8 @@ internal sealed record Digits(Tensor Inputs, Tensor Targets)
     /// <exception cref="InvalidDataException">The images are not there.</exception>
     public static string Folder(DirectoryInfo? given)
     {
-        string? folder = given?.FullName ?? Environment.GetEnvironmentVariable("BAYESNET_DATA");
-        return WhyNot(string.IsNullOrEmpty(folder) ? null : folder) is { } reason ? throw new InvalidDataException($"There are no digits: {reason}.") : folder!;
+        string? folder = OptionValues.DataFolder(given);
+        return WhyNot(folder) is { } reason ? throw new InvalidDataException($"There are no digits: {reason}.") : folder!;
     }
 
     /// <summary>The first <paramref name="rows"/> images of a data folder.</summary>

@@ -30,8 +30,7 @@ internal sealed class GradientVarianceReport : Report
     protected override void Write(ReportDocument document, ReportOptions options)
     {
         var settings = new VarianceSettings { Seed = options.Seed, Short = options.Short, Commit = ReportEnvironment.CurrentCommit() };
-        string? data = options.CommandLine.GetValue(DataFolder)?.FullName ?? Environment.GetEnvironmentVariable("BAYESNET_DATA");
-        var context = new VarianceContext(options.Output, string.IsNullOrEmpty(data) ? null : data, options.Short, document.Resumes);
+        var context = new VarianceContext(options.Output, OptionValues.DataFolder(options.CommandLine.GetValue(DataFolder)), options.Short, document.Resumes);
         var rows = new VarianceRows(document, settings, context.Resume);
         string[] asked = Asked(options.CommandLine.GetValue(Parts));
         int threads = TorchSharp.torch.get_num_threads();
@@ -52,5 +51,5 @@ internal sealed class GradientVarianceReport : Report
             part.Write(document, rows, context);
     }
 
-    private static string[] Asked(string? list) => list?.Split(',', StringSplitOptions.TrimEntries | StringSplitOptions.RemoveEmptyEntries) ?? [];
+    private static string[] Asked(string? list) => OptionValues.List(list) ?? [];
 }

@@ -1,5 +1,4 @@
 using System.CommandLine;
-using System.CommandLine.Parsing;
 using System.Globalization;
 using BayesNet.Benchmarks.Reporting;
 using BayesNet.Runtime;
@@ -34,13 +33,13 @@ internal sealed class StepTimeReport : Report
 
     public StepTimeReport()
     {
-        Shapes.Validators.Add(result => Check(result, () => Parse(result.GetValueOrDefault<string>(), StepTimeShape.Parse)));
-        Threads.Validators.Add(result => Check(result, () => Parse(result.GetValueOrDefault<string>(), ThreadCount)));
-        Estimators.Validators.Add(result => Check(result, () => Parse(result.GetValueOrDefault<string>(), name => NameIn([.. Names.Estimators.Skip(1)], name))));
-        WithOptimizers.Validators.Add(result => Check(result, () => Parse(result.GetValueOrDefault<string>(), name => NameIn(Names.Optimizers, name))));
-        Batch.Validators.Add(result => Check(result, () => _ = result.GetValueOrDefault<long>() > 0 ? 0 : throw new FormatException("A minibatch has at least one row.")));
+        Shapes.Validators.Add(result => OptionValues.Check(result, () => Parse(result.GetValueOrDefault<string>(), StepTimeShape.Parse)));
+        Threads.Validators.Add(result => OptionValues.Check(result, () => Parse(result.GetValueOrDefault<string>(), ThreadCount)));
+        Estimators.Validators.Add(result => OptionValues.Check(result, () => Parse(result.GetValueOrDefault<string>(), name => NameIn([.. Names.Estimators.Skip(1)], name))));
+        WithOptimizers.Validators.Add(result => OptionValues.Check(result, () => Parse(result.GetValueOrDefault<string>(), name => NameIn(Names.Optimizers, name))));
+        Batch.Validators.Add(result => OptionValues.Check(result, () => _ = result.GetValueOrDefault<long>() > 0 ? 0 : throw new FormatException("A minibatch has at least one row.")));
         OnDevice.AcceptOnlyFromAmong("cpu", "cuda");
-        OnDevice.Validators.Add(result => Check(result, () => CheckDevice(result.GetValueOrDefault<string>())));
+        OnDevice.Validators.Add(result => OptionValues.Check(result, () => CheckDevice(result.GetValueOrDefault<string>())));
         Dtype.AcceptOnlyFromAmong("float32", "float64");
     }
 
@@ -140,17 +139,5 @@ internal sealed class StepTimeReport : Report
         => names.Contains(text) ? text : throw new FormatException($"'{text}' is none of {string.Join(", ", names)}.");
 
     private static T[]? Parse<T>(string? list, Func<string, T> parse)
-        => list is null ? null : [.. list.Split(',', StringSplitOptions.TrimEntries | StringSplitOptions.RemoveEmptyEntries).Select(parse)];
-
-    private static void Check(OptionResult result, Action parse)
-    {
-        try
-        {
-            parse();
-        }
-        catch (FormatException error)
-        {
-            result.AddError(error.Message);
-        }
-    }
+        => OptionValues.List(list) is { } items ? [.. items.Select(parse)] : null;
 }

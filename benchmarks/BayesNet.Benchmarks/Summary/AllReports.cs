@@ -42,7 +42,7 @@ internal static class AllReports
             DirectoryInfo root = parsed.GetValue(output) ?? new DirectoryInfo(Path.Combine("out", "all"));
             root.Create();
             bool isFull = parsed.GetValue(full);
-            DirectoryInfo? dataFolder = parsed.GetValue(data) ?? (Environment.GetEnvironmentVariable("BAYESNET_DATA") is { Length: > 0 } named ? new DirectoryInfo(named) : null);
+            DirectoryInfo? dataFolder = OptionValues.DataFolder(parsed.GetValue(data)) is { } named ? new DirectoryInfo(named) : null;
             string again = string.Create(
                 CultureInfo.InvariantCulture, $"{Report.Program} all --seed {parsed.GetValue(seed)}{(isFull ? " --full" : "")}{(dataFolder is null ? "" : " --data DIR")}");
             var environment = ReportEnvironment.Current(again, parsed.GetValue(seed), !isFull);

@@ -45,10 +45,11 @@ internal sealed class UciModel : IDisposable
             Epochs = epochs,
             BatchSize = settings.Batch,
             LearningRate = settings.Rate,
+            Scheduler = optimizer => optim.lr_scheduler.CosineAnnealingLR(optimizer, epochs, settings.Rate / 100),
             KlSchedule = KlSchedule.Warmup(settings.Warmup * epochs),
             Seed = seed,
         });
-        trainer.Fit(data, progress: new CosineDecay(trainer, settings.Rate));
+        trainer.Fit(data);
 
         BayesOptions Layer(double weight, double bias) => new()
         {
@@ -71,19 +72,5 @@ internal sealed class UciModel : IDisposable
     {
         _network.Dispose();
         _likelihood.Dispose();
-    }
-
-    private sealed class CosineDecay(VariationalTrainer trainer, double rate) : IProgress<TrainingProgress>
-    {
-        private const double Least = 0.01;
-
-        public void Report(TrainingProgress value)
-        {
-            // Reports within an epoch come by the clock, and would make the run depend on it.
-            if (value.Step != value.StepsPerEpoch)
-                return;
-            foreach (optim.ILearningRateController group in trainer.Optimizer.ParamGroups)
-                group.LearningRate = rate * (Least + (1 - Least) * 0.5 * (1 + Math.Cos(Math.PI * value.Fraction)));
-        }
     }
 }

