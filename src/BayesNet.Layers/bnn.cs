@@ -11,7 +11,7 @@ namespace BayesNet.Layers;
 /// Bayesian twins of <c>torch.nn</c>'s factories: the same arguments in the same order, then optional <see cref="BayesOptions"/>.
 /// Replacing <c>nn.</c> by <c>bnn.</c> makes a model Bayesian.
 /// </summary>
-public static class bnn
+public static partial class bnn
 {
     /// <summary>The Bayesian twin of <c>nn.Linear</c>.</summary>
     /// <inheritdoc cref="BayesLinear(long, long, bool, Device, ScalarType?, BayesOptions)"/>
