@@ -11,7 +11,7 @@ namespace BayesNet.Benchmarks.Uci;
 
 /// <summary>
 /// A network of one hidden ReLU layer under a Gaussian likelihood, with one learned noise level (one head) or a noise level that it predicts (two
-/// heads), trained by local reparameterization.
+/// heads), trained by local reparameterization, the KL term weighted by a temperature.
 /// </summary>
 internal sealed class UciModel : IDisposable
 {
@@ -23,7 +23,7 @@ internal sealed class UciModel : IDisposable
     private readonly nn.Module<Tensor, Tensor> _network;
     private readonly Likelihood _likelihood;
 
-    public UciModel(UciRows rows, int hidden, int heads, UciSettings settings, ulong seed)
+    public UciModel(UciRows rows, int hidden, int heads, UciSettings settings, double temperature, ulong seed)
     {
         (_units, _settings) = (new UciUnits(rows), settings);
         random.manual_seed(unchecked((long)seed));
@@ -46,7 +46,7 @@ internal sealed class UciModel : IDisposable
             BatchSize = settings.Batch,
             LearningRate = settings.Rate,
             Scheduler = optimizer => optim.lr_scheduler.CosineAnnealingLR(optimizer, epochs, settings.Rate / 100),
-            KlSchedule = KlSchedule.Warmup(settings.Warmup * epochs),
+            KlSchedule = KlSchedule.Tempered(temperature, KlSchedule.Warmup(settings.Warmup * epochs)),
             Seed = seed,
         });
         trainer.Fit(data);

@@ -14,7 +14,15 @@ internal sealed record UciRow
     public required double LogLikelihoodSe { get; init; }
     public required double Coverage95 { get; init; }
 
-    /// <summary>Training and scoring of all divisions on one thread, the networks for conformal intervals left out.</summary>
+    /// <summary>The mean temperature that the divisions chose.</summary>
+    public required double Temperature { get; init; }
+
+    /// <summary>The figures of the networks at temperature 1, the evidence lower bound.</summary>
+    public required double UntemperedRmse { get; init; }
+    public required double UntemperedLogLikelihood { get; init; }
+    public required double UntemperedLogLikelihoodSe { get; init; }
+
+    /// <summary>Training and scoring of a network a division on one thread; those that choose a temperature and calibrate intervals are left out.</summary>
     public required double Seconds { get; init; }
 
     /// <summary>At <see cref="UciSplit.Levels"/>.</summary>
@@ -30,6 +38,7 @@ internal sealed record UciRow
            orderby own.Key.Set, own.Key.Heads
            let rmse = Estimate.Of(own.Select(split => split.Rmse))
            let logLikelihood = Estimate.Of(own.Select(split => split.LogLikelihood))
+           let untempered = Estimate.Of(own.Select(split => split.UntemperedLogLikelihood))
            let coverage = Levels(own, split => split.Coverage)
            select new UciRow
            {
@@ -40,6 +49,10 @@ internal sealed record UciRow
                RmseSe = rmse.StandardError,
                LogLikelihood = logLikelihood.Mean,
                LogLikelihoodSe = logLikelihood.StandardError,
+               Temperature = own.Average(split => split.Temperature),
+               UntemperedRmse = own.Average(split => split.UntemperedRmse),
+               UntemperedLogLikelihood = untempered.Mean,
+               UntemperedLogLikelihoodSe = untempered.StandardError,
                Coverage95 = coverage[^1].Mean,
                Seconds = own.Sum(split => split.Seconds),
                Coverage = coverage,

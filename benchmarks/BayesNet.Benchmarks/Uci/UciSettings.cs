@@ -10,7 +10,7 @@ internal sealed record UciSettings
     public int Steps { get; init; } = 30_000;
 
     /// <summary>Rows of a minibatch.</summary>
-    public int Batch { get; init; } = 64;
+    public int Batch { get; init; } = 128;
 
     /// <summary>Adam's rate at the start; it falls along half a cosine to a hundredth.</summary>
     public double Rate { get; init; } = 0.005;
@@ -30,8 +30,17 @@ internal sealed record UciSettings
     /// <summary>The share of training over which the weight of the KL term rises to one.</summary>
     public double Warmup { get; init; } = 0.1;
 
+    /// <summary>
+    /// Weights of the KL term in the loss, of which every division takes the one that validation rows of its own training part favour; 1 is the
+    /// evidence lower bound. Written with a slash between them.
+    /// </summary>
+    public string Temperatures { get; init; } = "1/0.5";
+
     /// <summary>Posterior samples of a prediction.</summary>
     public int Samples { get; init; } = 1000;
+
+    /// <summary>The numbers of <see cref="Temperatures"/>.</summary>
+    public IReadOnlyList<double> EachTemperature() => [.. Temperatures.Split('/').Select(one => Positive(one, $"temperatures={Temperatures}"))];
 
     /// <summary>Reads name=value pairs joined by commas; what is not named keeps its default.</summary>
     /// <exception cref="FormatException">A name or a value can't be read.</exception>
@@ -41,8 +50,14 @@ internal sealed record UciSettings
         foreach (string pair in OptionValues.List(text)!)
         {
             string[] parts = pair.Split('=', 2, StringSplitOptions.TrimEntries);
-            if (parts.Length != 2 || !double.TryParse(parts[1], NumberStyles.Float, CultureInfo.InvariantCulture, out double value) || !(value > 0))
-                throw new FormatException($"'{pair}' is no name=value with a number above zero.");
+            if (parts is ["temperatures", string list])
+            {
+                settings = settings with { Temperatures = list };
+                settings.EachTemperature();
+                continue;
+            }
+
+            double value = Positive(parts.ElementAtOrDefault(1), pair);
             settings = parts[0] switch
             {
                 "steps" => settings with { Steps = (int)value },
@@ -54,14 +69,19 @@ internal sealed record UciSettings
                 "start" => settings with { Start = value },
                 "warmup" => settings with { Warmup = value },
                 "samples" => settings with { Samples = (int)value },
-                _ => throw new FormatException($"'{parts[0]}' is none of steps, batch, rate, hidden, bias, output, start, warmup, samples."),
+                _ => throw new FormatException($"'{parts[0]}' is none of steps, batch, rate, hidden, bias, output, start, warmup, temperatures, samples."),
             };
         }
 
         return settings;
     }
 
+    private static double Positive(string? text, string pair)
+        => double.TryParse(text, NumberStyles.Float, CultureInfo.InvariantCulture, out double value) && value > 0 && double.IsFinite(value)
+            ? value
+            : throw new FormatException($"'{pair}' is no name=value with a number above zero.");
+
     public override string ToString() => string.Create(
         CultureInfo.InvariantCulture,
-        $"steps={Steps},batch={Batch},rate={Rate},hidden={Hidden},bias={Bias},output={Output},start={Start},warmup={Warmup},samples={Samples}");
+        $"steps={Steps},batch={Batch},rate={Rate},hidden={Hidden},bias={Bias},output={Output},start={Start},warmup={Warmup},temperatures={Temperatures},samples={Samples}");
 }

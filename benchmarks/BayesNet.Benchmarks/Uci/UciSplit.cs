@@ -12,8 +12,8 @@ internal sealed record UciSplit
     /// <summary>The nominal levels of the intervals that are checked.</summary>
     public static IReadOnlyList<double> Levels { get; } = [0.5, 0.8, 0.9, 0.95];
 
-    // One row in five of the training part calibrates the conformal intervals of a network trained on the others.
-    private const int CalibrationShare = 5;
+    // Of the training rows, one in ten chooses the temperature and one in ten calibrates the conformal intervals; both networks leave out both.
+    private const int HeldShare = 10;
 
     public required string Set { get; init; }
     public required int Heads { get; init; }
@@ -21,6 +21,9 @@ internal sealed record UciSplit
     public required RunIdentity Identity { get; init; }
     public required string Settings { get; init; }
     public required int TestRows { get; init; }
+
+    /// <summary>The weight of the KL term that validation rows of the training part favoured.</summary>
+    public required double Temperature { get; init; }
 
     /// <summary>In units of the target.</summary>
     public required double Rmse { get; init; }
@@ -37,7 +40,13 @@ internal sealed record UciSplit
     /// <summary>The rows that calibrated them.</summary>
     public required int CalibrationRows { get; init; }
 
-    /// <summary>Training and scoring, on one thread, the conformal network left out.</summary>
+    /// <summary><see cref="Rmse"/> of the network at temperature 1.</summary>
+    public required double UntemperedRmse { get; init; }
+
+    /// <summary><see cref="LogLikelihood"/> of the network at temperature 1.</summary>
+    public required double UntemperedLogLikelihood { get; init; }
+
+    /// <summary>Training and scoring of one network on the whole training part, on one thread; those that choose and calibrate are left out.</summary>
     public required double Seconds { get; init; }
 
     /// <summary>Trains on the training part of a division and scores its test part, on this process's one thread.</summary>
@@ -47,19 +56,20 @@ internal sealed record UciSplit
         (UciRows training, UciRows test) = set.Split(split);
         Tensor target = Column(test);
         ulong own = unchecked(identity.Seed * 1_000_003 + (ulong)split);
-        var clock = Stopwatch.StartNew();
-        using var model = new UciModel(training, set.Hidden, heads, settings, own);
-        using GaussianPredictive predictive = model.Predict(test);
-        double rmse = RegressionMetrics.Rmse(predictive.Mean, target), negative = RegressionMetrics.NegativeLogLikelihood(predictive, target);
-        double[] coverage = [.. Levels.Select(level => Covered(predictive.Interval(level)))];
-        double seconds = clock.Elapsed.TotalSeconds;
 
         int[] order = [.. Enumerable.Range(0, training.Count)];
         new Random(unchecked((int)own)).Shuffle(order);
-        UciRows calibration = training.Select(order[..(training.Count / CalibrationShare)]), rest = training.Select(order[calibration.Count..]);
-        using var conformalModel = new UciModel(rest, set.Hidden, heads, settings, own);
-        using GaussianPredictive held = conformalModel.Predict(calibration), unseen = conformalModel.Predict(test);
+        int held = training.Count / HeldShare;
+        UciRows validation = training.Select(order[..held]), calibration = training.Select(order[held..(2 * held)]), rest = training.Select(order[(2 * held)..]);
+        (double temperature, UciModel restModel) = Choose(rest, validation);
+        using UciModel chosen = restModel;
+        using GaussianPredictive calibrating = chosen.Predict(calibration), unseen = chosen.Predict(test);
         Tensor calibrationTarget = Column(calibration);
+
+        var clock = Stopwatch.StartNew();
+        (double rmse, double logLikelihood, double[] coverage) = Score(temperature);
+        double seconds = clock.Elapsed.TotalSeconds;
+        (double untemperedRmse, double untemperedLogLikelihood, _) = temperature == 1 ? (rmse, logLikelihood, coverage) : Score(1);
         return new UciSplit
         {
             Set = set.Name,
@@ -68,13 +78,46 @@ internal sealed record UciSplit
             Identity = identity,
             Settings = settings.ToString(),
             TestRows = test.Count,
+            Temperature = temperature,
             Rmse = rmse,
-            LogLikelihood = -negative,
+            LogLikelihood = logLikelihood,
             Coverage = coverage,
-            ConformalCoverage = [.. Levels.Select(level => Covered(ConformalIntervals.Normalised(held, calibrationTarget, level).Interval(unseen)))],
+            ConformalCoverage = [.. Levels.Select(level => Covered(ConformalIntervals.Normalised(calibrating, calibrationTarget, level).Interval(unseen)))],
             CalibrationRows = calibration.Count,
+            UntemperedRmse = untemperedRmse,
+            UntemperedLogLikelihood = untemperedLogLikelihood,
             Seconds = seconds,
         };
+
+        UciModel Train(UciRows rows, double temperature) => new(rows, set.Hidden, heads, settings, temperature, own);
+
+        (double Temperature, UciModel Model) Choose(UciRows rows, UciRows validation)
+        {
+            (double Temperature, UciModel Model, double Loss)? best = null;
+            Tensor validationTarget = Column(validation);
+            foreach (double temperature in settings.EachTemperature())
+            {
+                UciModel model = Train(rows, temperature);
+                using GaussianPredictive predictive = model.Predict(validation);
+                double loss = RegressionMetrics.NegativeLogLikelihood(predictive, validationTarget);
+                bool better = best is null || loss < best.Value.Loss;
+                (better ? best?.Model : model)?.Dispose();
+                if (better)
+                    best = (temperature, model, loss);
+            }
+
+            return (best!.Value.Temperature, best.Value.Model);
+        }
+
+        (double Rmse, double LogLikelihood, double[] Coverage) Score(double temperature)
+        {
+            using UciModel model = Train(training, temperature);
+            using GaussianPredictive predictive = model.Predict(test);
+            return (
+                RegressionMetrics.Rmse(predictive.Mean, target),
+                -RegressionMetrics.NegativeLogLikelihood(predictive, target),
+                [.. Levels.Select(level => Covered(predictive.Interval(level)))]);
+        }
 
         double Covered((Tensor Lower, Tensor Upper) interval) => RegressionMetrics.IntervalCoverage(interval.Lower, interval.Upper, target);
 
