@@ -7,7 +7,7 @@ namespace BayesNet.Benchmarks.Uci;
 internal sealed record UciSettings
 {
     /// <summary>Steps of the optimizer, so that small sets get as many as large ones; rounded up to whole epochs.</summary>
-    public int Steps { get; init; } = 30_000;
+    public int Steps { get; init; } = 10_000;
 
     /// <summary>Rows of a minibatch.</summary>
     public int Batch { get; init; } = 128;
