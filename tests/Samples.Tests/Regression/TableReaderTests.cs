@@ -1,7 +1,8 @@
+using BayesNet.Samples.Regression;
 using BayesNet.Samples.Regression.Data;
 using Xunit;
 
-namespace BayesNet.Samples.Regression.Tests;
+namespace BayesNet.Samples.Tests.Regression;
 
 public sealed class TableReaderTests
 {

@@ -1,8 +1,9 @@
+using BayesNet.Samples.Regression;
 using BayesNet.Samples.Regression.Data;
 using TorchSharp;
 using Xunit;
 
-namespace BayesNet.Samples.Regression.Tests;
+namespace BayesNet.Samples.Tests.Regression;
 
 public sealed class PreparationTests
 {

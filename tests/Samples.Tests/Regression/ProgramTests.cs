@@ -1,3 +1,4 @@
+using BayesNet.Samples.Regression;
 using System.Globalization;
 using System.Text.Json;
 using BayesNet.Samples.Regression.Data;
@@ -8,7 +9,7 @@ using Spectre.Console;
 using TorchSharp;
 using Xunit;
 
-namespace BayesNet.Samples.Regression.Tests;
+namespace BayesNet.Samples.Tests.Regression;
 
 public sealed class ProgramTests : IDisposable
 {
