@@ -12,7 +12,10 @@ return root.Parse(args).Invoke();
 internal static class Catalog
 {
     public static IReadOnlyList<Sample> All { get; } =
-        [new ImageClassification(), new VariationalAutoencoder(), new ActiveLearning(), new DecisionUnderUncertainty(), new WhenItBreaks()];
+    [
+        new ImageClassification(), new PretrainedConversion(), new VariationalAutoencoder(), new ActiveLearning(), new Pruning(), new TimeSeries(),
+        new DecisionUnderUncertainty(), new WhenItBreaks(),
+    ];
 
     public static Command Command(Sample sample)
     {

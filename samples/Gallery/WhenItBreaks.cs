@@ -64,7 +64,7 @@ internal sealed class WhenItBreaks : Sample
         Tensor zero = zeros(1, dtype: ScalarType.Float64), one = ones(1, dtype: ScalarType.Float64);
         double unsettled = Trace(new StudentTDistribution(zero, one, 3).SampleNoise(noise, draws).flatten(), BayesPlot.Reference, "Student-t, 3 degrees of freedom");
         double settled = Trace(new NormalDistribution(zero, one).SampleNoise(noise, draws).flatten(), BayesPlot.Model, "Gaussian");
-        PowersOfTen(plot);
+        PowersOfTen.On(plot);
         plot.LegendAbove();
         return (plot, settled, unsettled);
     }
@@ -127,7 +127,7 @@ internal sealed class WhenItBreaks : Sample
         plot.Line(x, relaxed.Select(one => one.Mean), BayesPlot.Model, "Gumbel-softmax", marker: 5);
         plot.Line([x[0], x[^1]], [straightThrough, straightThrough], BayesPlot.Reference, "straight-through");
         plot.Line([x[0], x[^1]], [exact, exact], BayesPlot.Data, "exact", pattern: LinePattern.Dotted);
-        PowersOfTen(plot);
+        PowersOfTen.On(plot);
         plot.LegendAbove();
         return (plot, Math.Abs(straightThrough - exact));
     }
@@ -155,19 +155,8 @@ internal sealed class WhenItBreaks : Sample
         }
 
         plot.Axes.SetLimitsY(-0.05, 2);
-        PowersOfTen(plot);
+        PowersOfTen.On(plot);
         plot.LegendAbove();
         return (plot, lost);
-    }
-
-    // The axis holds logarithms.
-    private static void PowersOfTen(Plot plot)
-    {
-        plot.Axes.AutoScaleX();
-        AxisLimits limits = plot.Axes.GetLimits();
-        var ticks = new ScottPlot.TickGenerators.NumericManual();
-        for (int exponent = (int)Math.Ceiling(limits.Left); exponent <= limits.Right; exponent += limits.HorizontalSpan > 6 ? 2 : 1)
-            ticks.AddMajor(exponent, exponent is >= -2 and <= 3 ? Math.Pow(10, exponent).ToString("0.##", System.Globalization.CultureInfo.InvariantCulture) : $"1e{exponent}");
-        plot.Axes.Bottom.TickGenerator = ticks;
     }
 }
