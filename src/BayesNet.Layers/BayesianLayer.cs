@@ -134,11 +134,11 @@ public abstract class BayesianLayer : nn.Module<Tensor, Tensor>, IBayesianAffine
     {
         ArgumentNullException.ThrowIfNull(input);
         bool batched = Map.IsBatched(input);
-        Tensor mean = _weight.Mean;
-        if (input.dtype != mean.dtype)
+        ScalarType type = _weight.Type;
+        if (input.dtype != type)
         {
-            Guard.FloatingPoint(mean.dtype, "the layer's type");
-            throw new ArgumentException($"{GetName()} is {mean.dtype} and got an input of {input.dtype}; convert one of them with .to().", nameof(input));
+            Guard.FloatingPoint(type, "the layer's type");
+            throw new ArgumentException($"{GetName()} is {type} and got an input of {input.dtype}; convert one of them with .to().", nameof(input));
         }
 
         if (batched)

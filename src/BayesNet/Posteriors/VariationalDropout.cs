@@ -14,7 +14,7 @@ namespace BayesNet.Posteriors;
 /// to be sparsified, a <see cref="MeanFieldGaussian"/> with the same <see cref="Priors.LogUniformPrior"/> is the parameterization with the
 /// gradient of lower variance (Molchanov et al. 2017, section 4.2). The density is infinite at a weight of theta = 0, which has no variance.
 /// </remarks>
-public sealed class VariationalDropout : IndependentGaussian, ISparsifiable
+public sealed class VariationalDropout : IndependentGaussian
 {
     [ComponentName(Name = "log_alpha")]
     private readonly Parameter _logAlpha;
@@ -64,8 +64,6 @@ public sealed class VariationalDropout : IndependentGaussian, ISparsifiable
             return Mean.Squared().mul(_logAlpha.exp()).MoveToOuterDisposeScope();
         }
     }
-
-    long ISparsifiable.Sparsify(double logAlpha) => Sparsification.FillWhere(this, logAlpha, (Mean, 0));
 
     /// <summary>sqrt(alpha) theta, which has theta's sign.</summary>
     private protected override Tensor Factor

@@ -46,6 +46,8 @@ public sealed class MatrixNormalPrior : Prior
         RegisterComponents();
     }
 
+    internal override bool HasIndependentEntries => false;
+
     /// <summary>M: the buffer itself.</summary>
     public Tensor Mean => _mean;
 

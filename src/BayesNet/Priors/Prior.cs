@@ -1,4 +1,5 @@
 using BayesNet.Estimators;
+using BayesNet.Posteriors;
 using BayesNet.Runtime;
 using static TorchSharp.torch;
 
@@ -27,6 +28,16 @@ public abstract class Prior : nn.Module
     /// <param name="dtype">float32 or float64.</param>
     /// <param name="device">Where the draw is to live.</param>
     public abstract Tensor Sample(NoiseSource noise, ReadOnlySpan<long> shape, ScalarType dtype, Device device);
+
+    /// <summary>Whether the entries are independent, so that a posterior can keep some of them and leave out the others.</summary>
+    internal virtual bool HasIndependentEntries => true;
+
+    /// <summary>
+    /// The prior of the entries that a pruned posterior keeps: this one, where the entries are independent and alike; else one to be disposed.
+    /// </summary>
+    /// <param name="kept">The entries.</param>
+    /// <param name="shape">The shape of the whole weight.</param>
+    internal virtual Prior Restrict(KeptEntries kept, ReadOnlySpan<long> shape) => this;
 
     /// <inheritdoc/>
     protected override void Dispose(bool disposing)

@@ -98,7 +98,7 @@ internal sealed class LocalNode : GraphNode
     }
 
     private static bool IsLogScale(Posterior posterior)
-        => posterior is MeanFieldGaussian gaussian && ReferenceEquals(gaussian.ScaleParameterization, ScaleParameterization.Log);
+        => posterior is MeanFieldGaussian { Mask: null } gaussian && ReferenceEquals(gaussian.ScaleParameterization, ScaleParameterization.Log);
 
     private static Tensor Compute(
         ILocalProducts products, Tensor[] inputs, TensorPool pool, NoiseSource noise, VariancePrecision precision, bool recorded, out LocalNode? node)
