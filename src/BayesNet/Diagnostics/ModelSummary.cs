@@ -101,8 +101,8 @@ public static class ModelSummaries
             name,
             module.GetType().Name,
             bayesian is IBayesianAffine affine ? $"{affine.Map}" : "",
-            Kinds(posteriors),
-            Kinds(parts.OfType<Prior>()),
+            Kinds(posteriors.Select(posterior => posterior.GetType().Name)),
+            Kinds(parts.OfType<Prior>().Select(prior => $"{prior}")),
             $"{bayesian.Estimator}",
             Own(module, recurse: false) + parts.Sum(part => Own(part, recurse: true)),
             posteriors.Sum(Entries) + Own(module, recurse: false),
@@ -112,7 +112,7 @@ public static class ModelSummaries
 
     private static bool HasRatio(Posterior posterior) => posterior is not MeanFieldLocationScale heavy || double.IsFinite(heavy.StandardVariance);
 
-    private static string Kinds(IEnumerable<nn.Module> parts) => string.Join(", ", parts.Select(part => part.GetType().Name).Distinct());
+    private static string Kinds(IEnumerable<string> names) => string.Join(", ", names.Distinct());
 
     private static long Own(nn.Module module, bool recurse) => module.parameters(recurse).Sum(parameter => parameter.numel());
 

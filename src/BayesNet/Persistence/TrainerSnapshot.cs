@@ -1,5 +1,7 @@
 using System.Globalization;
 using BayesNet.Estimators;
+using BayesNet.Posteriors;
+using BayesNet.Priors;
 using BayesNet.Runtime;
 using BayesNet.Training;
 using BayesNet.Training.Fitting;
@@ -76,9 +78,11 @@ internal sealed class TrainerSnapshot : IDisposable
         }
 
         Dictionary<string, Tensor> state = trainer.State();
+        (string Name, IndependentGaussian Posterior)[] masks = [.. Masks(trainer)];
         foreach (Dictionary<string, Tensor> saved in Best is null ? [Model] : new[] { Model, Best })
         {
-            string[] missing = [.. state.Keys.Except(saved.Keys)], foreign = [.. saved.Keys.Except(state.Keys)];
+            // Weights may have been pruned since, and are then pruned here.
+            string[] missing = [.. state.Keys.Except(saved.Keys)], foreign = [.. saved.Keys.Except(state.Keys).Except(masks.Select(mask => mask.Name))];
             if (missing.Length + foreign.Length > 0)
             {
                 throw new InvalidDataException(
@@ -87,6 +91,8 @@ internal sealed class TrainerSnapshot : IDisposable
 
             foreach ((string name, Tensor tensor) in saved)
             {
+                if (!state.ContainsKey(name))
+                    continue;
                 if (tensor.dtype != state[name].dtype || !tensor.shape.AsSpan().SequenceEqual(state[name].shape))
                 {
                     throw new InvalidDataException(
@@ -103,6 +109,12 @@ internal sealed class TrainerSnapshot : IDisposable
     /// <summary>Makes a trainer what this is.</summary>
     internal void Apply(VariationalTrainer trainer)
     {
+        foreach ((string name, IndependentGaussian posterior) in Masks(trainer))
+        {
+            if (Model.TryGetValue(name, out Tensor? mask))
+                posterior.SetMask(mask);
+        }
+
         ModelState.Write(Model, trainer.State());
         trainer.Schedule.Replay(State.Schedule);
         using (var reader = new BinaryReader(new MemoryStream(Optimizer)))
@@ -135,6 +147,12 @@ internal sealed class TrainerSnapshot : IDisposable
         return this;
     }
 
+    /// <summary>The posteriors that may have a mask, with the name that it has in the state.</summary>
+    private static IEnumerable<(string Name, IndependentGaussian Posterior)> Masks(VariationalTrainer trainer)
+        => from entry in trainer.Model.named_modules()
+           where entry.module is IndependentGaussian
+           select ($"{ModelState.ModelPrefix}{entry.name}.{IndependentGaussian.MaskName}", (IndependentGaussian)entry.module);
+
     private static Dictionary<string, Tensor> OnDevices(Dictionary<string, Tensor> values, Dictionary<string, Tensor> like)
     {
         foreach ((string name, Tensor value) in values.ToList())
@@ -166,6 +184,8 @@ internal sealed class TrainerSnapshot : IDisposable
         {
             ["the number of training rows"] = Text(trainer.TrainingSetSize),
             ["the optimizer"] = trainer.Optimizer.GetType().Name,
+            ["the priors"] = string.Join(", ", trainer.Model.named_modules().Where(entry => entry.module is Prior).Select(entry => $"{entry.name} {entry.module}")),
+            [nameof(options.KlSchedule)] = Text(options.KlSchedule),
             [nameof(options.BatchSize)] = Text(options.BatchSize),
             [nameof(options.Shuffle)] = Text(options.Shuffle),
             [nameof(options.Samples)] = Text(options.Samples),

@@ -107,6 +107,9 @@ public sealed class GaussianPrior : Prior
         return weight.MoveToOuterDisposeScope();
     }
 
+    /// <inheritdoc/>
+    public override string ToString() => IsScalar ? Describe(_scalarMean, _scalarStdDev) : Describe("for each entry");
+
     internal override Prior Restrict(KeptEntries kept, ReadOnlySpan<long> shape)
     {
         if (IsScalar)

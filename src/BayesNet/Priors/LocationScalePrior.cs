@@ -37,6 +37,9 @@ public abstract class LocationScalePrior : Prior
         using var scope = NewDisposeScope();
         return _law.Noise.Draw(noise, shape, dtype, device).Times(Scale).Plus(Location).MoveToOuterDisposeScope();
     }
+
+    /// <inheritdoc/>
+    public override string ToString() => Describe(Location, Scale);
 }
 
 /// <summary>Independent Laplace entries, density exp(-|w - location| / scale) / (2 scale): the prior whose mode is the lasso's.</summary>
@@ -71,6 +74,9 @@ public sealed class StudentTPrior : LocationScalePrior
 
     /// <summary>nu.</summary>
     public double DegreesOfFreedom { get; }
+
+    /// <inheritdoc/>
+    public override string ToString() => Describe(DegreesOfFreedom, Location, Scale);
 
     /// <summary>A zero-centred prior with the given degrees of freedom and scale.</summary>
     public static PriorSpecification With(double degreesOfFreedom, double scale)

@@ -29,6 +29,18 @@ public abstract class Prior : nn.Module
     /// <param name="device">Where the draw is to live.</param>
     public abstract Tensor Sample(NoiseSource noise, ReadOnlySpan<long> shape, ScalarType dtype, Device device);
 
+    /// <summary>The family and its settings in a few words, for summaries, and by which a checkpoint knows its model's priors.</summary>
+    public override string ToString() => GetName();
+
+    /// <summary>The family with its settings.</summary>
+    private protected string Describe(params ReadOnlySpan<object> settings)
+    {
+        var parts = new string[settings.Length];
+        for (int i = 0; i < parts.Length; i++)
+            parts[i] = Convert.ToString(settings[i], System.Globalization.CultureInfo.InvariantCulture)!;
+        return $"{GetName()}({string.Join(", ", parts)})";
+    }
+
     /// <summary>Whether the entries are independent, so that a posterior can keep some of them and leave out the others.</summary>
     internal virtual bool HasIndependentEntries => true;
 

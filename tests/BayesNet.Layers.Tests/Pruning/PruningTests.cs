@@ -9,7 +9,6 @@ using BayesNet.Pruning;
 using BayesNet.TestKit;
 using BayesNet.Training;
 using TorchSharp;
-using TorchSharp.Modules;
 using Xunit;
 using static TorchSharp.torch;
 
@@ -17,6 +16,8 @@ namespace BayesNet.Layers.Tests.Pruning;
 
 public sealed class PruningTests
 {
+    private static readonly CancellationToken Never = CancellationToken.None;
+
     private static readonly PosteriorSpecification[] Prunable =
     [
         new MeanFieldGaussianSpecification { InitialStdDev = 0.1 },
@@ -96,7 +97,7 @@ public sealed class PruningTests
         using var likelihood = new GaussianLikelihood();
         Tensor x = randn(64, 4), y = x.sum(dim: 1, keepdim: true);
         using var trainer = new VariationalTrainer(model, likelihood, 64, new TrainerOptions { BatchSize = 16, Epochs = 2, LearningRate = 0.01 });
-        trainer.Fit(new TrainingData(x, y));
+        trainer.Fit(new TrainingData(x, y), cancellationToken: Never);
         SparsityReport report = model.Prune(PruningRule.LowestShare(0.5));
         Assert.Equal((40, 20), (report.Weights.Total, report.Weights.Kept));
         var posterior = (MeanFieldGaussian)((BayesLinear)model[0]).WeightPosterior;
@@ -104,9 +105,9 @@ public sealed class PruningTests
         Dictionary<string, Tensor> before = model.state_dict().ToDictionary(entry => entry.Key, entry => entry.Value.detach().clone());
 
         // The same trainer goes on, compiled before or not; and a new one.
-        trainer.Fit(new TrainingData(x, y));
+        trainer.Fit(new TrainingData(x, y), cancellationToken: Never);
         using var fresh = new VariationalTrainer(model, likelihood, 64, new TrainerOptions { BatchSize = 16, Epochs = 2, LearningRate = 0.01, Compile = true });
-        fresh.Fit(new TrainingData(x, y));
+        fresh.Fit(new TrainingData(x, y), cancellationToken: Never);
         Assert.True(posterior.Mask!.eq(mask).all().item<bool>());
         Assert.True(posterior.Mean.masked_select(mask.eq(0)).eq(0).all().item<bool>());
         Assert.True(posterior.StdDev.masked_select(mask.eq(0)).eq(0).all().item<bool>());
