@@ -1,3 +1,4 @@
+using BayesNet;
 using BayesNet.Estimators;
 using BayesNet.Layers;
 using BayesNet.Layers.Conversion;

@@ -57,6 +57,7 @@ internal sealed class TrainerSnapshot : IDisposable
                 Orders = trainer.Orders,
                 Schedule = [.. trainer.Schedule.Metrics],
                 Noise = modules.ToDictionary(entry => entry.Name, entry => entry.Module.Noise.State is { } state ? new NoiseState(state.Key, state.Counter) : null),
+                Priors = Priors(trainer),
                 Run = trainer.CurrentRun,
             },
         };
@@ -104,6 +105,9 @@ internal sealed class TrainerSnapshot : IDisposable
 
         if (!State.Noise.Keys.ToHashSet().SetEquals(trainer.Model.BayesianModules().Select(entry => entry.Name)))
             throw new InvalidDataException($"The checkpoint '{path}' is that of a model with other Bayesian layers. Build the model as it was built for it.");
+        string priors = Priors(trainer);
+        if (State.Priors is { } saidToBe && saidToBe != priors)
+            throw new InvalidDataException($"The checkpoint '{path}' does not fit the trainer: the priors were {saidToBe} when it was written, and are {priors} now. Build the model as it was built for it.");
     }
 
     /// <summary>Makes a trainer what this is.</summary>
@@ -176,6 +180,9 @@ internal sealed class TrainerSnapshot : IDisposable
         return buffer.ToArray();
     }
 
+    private static string Priors(VariationalTrainer trainer)
+        => string.Join(", ", trainer.Model.named_modules().Where(entry => entry.module is Prior).Select(entry => $"{entry.name} {entry.module}"));
+
     /// <summary>What has to be equal for training to go on as it would have.</summary>
     private static Dictionary<string, string> Describe(VariationalTrainer trainer)
     {
@@ -184,7 +191,6 @@ internal sealed class TrainerSnapshot : IDisposable
         {
             ["the number of training rows"] = Text(trainer.TrainingSetSize),
             ["the optimizer"] = trainer.Optimizer.GetType().Name,
-            ["the priors"] = string.Join(", ", trainer.Model.named_modules().Where(entry => entry.module is Prior).Select(entry => $"{entry.name} {entry.module}")),
             [nameof(options.KlSchedule)] = Text(options.KlSchedule),
             [nameof(options.BatchSize)] = Text(options.BatchSize),
             [nameof(options.Shuffle)] = Text(options.Shuffle),

@@ -5,7 +5,6 @@ using BayesNet.Likelihoods;
 using BayesNet.Persistence;
 using BayesNet.TestKit;
 using BayesNet.Training;
-using TorchSharp;
 using Xunit;
 using static TorchSharp.torch;
 
@@ -27,7 +26,7 @@ public sealed class FineTuningTests : IDisposable
         using var scope = NewDisposeScope();
         random.manual_seed(4);
         using nn.Module<Tensor, Tensor> plain = ProbeNetworks.Create(name);
-        Tensor x = randn(120, 1, 8, 8), y = x.mean([1, 2, 3]).sub(x.select(3, 0).mean([1, 2])).sign().to(ScalarType.Int64).Plus(1);
+        Tensor x = randn(120, 1, 8, 8), y = x.mean([1, 2, 3]).sub(x.select(3, 0).mean([1, 2])).sign().to(ScalarType.Int64) + 1;
         Train(plain, x, y);
         double before = Loss(plain, x, y);
         using nn.Module<Tensor, Tensor> network = plain.ToBayesian(new ConversionOptions { Options = BayesOptions.Moped() });

@@ -2,7 +2,6 @@ using BayesNet.Estimators;
 using BayesNet.Layers.Conversion;
 using BayesNet.TestKit;
 using TorchSharp;
-using TorchSharp.Modules;
 using Xunit;
 using static TorchSharp.torch;
 using static TorchSharp.torch.utils.data;
@@ -51,7 +50,7 @@ public sealed class InteroperationTests : IDisposable
                 using var step = NewDisposeScope();
                 optimizer.zero_grad();
                 Tensor error = nn.functional.mse_loss(model.call(batch[0]), batch[1]);
-                Tensor loss = error.Plus(model.KlDivergence().Times(1e-3 / 96));
+                Tensor loss = error + (model.KlDivergence() * (1e-3 / 96));
                 loss.backward();
                 double norm = nn.utils.clip_grad_norm_(model.parameters(), 1);
                 Assert.True(double.IsFinite(norm));

@@ -7,7 +7,6 @@ using BayesNet.Posteriors;
 using BayesNet.Priors;
 using BayesNet.Pruning;
 using BayesNet.Training;
-using TorchSharp;
 using TorchSharp.Modules;
 using TorchSharp.PyBridge;
 using Xunit;
