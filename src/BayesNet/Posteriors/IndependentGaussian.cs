@@ -1,3 +1,4 @@
+using BayesNet.Estimators;
 using BayesNet.Maps;
 using BayesNet.Reparameterization;
 using BayesNet.Runtime;
@@ -6,7 +7,7 @@ using static TorchSharp.torch;
 namespace BayesNet.Posteriors;
 
 /// <summary>A Gaussian posterior with independent entries: w = mu + s * eps, entry by entry, |s| the standard deviation.</summary>
-public abstract class IndependentGaussian : GaussianPosterior, ILocallyReparameterizable
+public abstract class IndependentGaussian : GaussianPosterior, ILocallyReparameterizable, IRowwise
 {
     private protected IndependentGaussian(string name, Tensor initialMean)
         : base(name, initialMean)
@@ -49,13 +50,27 @@ public abstract class IndependentGaussian : GaussianPosterior, ILocallyReparamet
 
     /// <inheritdoc/>
     /// <remarks>
-    /// f(x^2, sigma^2, bias variance). For a map that reads one weight at several positions (convolutions, sequences) this is the
+    /// <see cref="AffineMap.ApplySquared"/> of sigma^2. For a map that reads one weight at several positions (convolutions, sequences) this is the
     /// marginal variance at each; the covariance between positions is not part of it.
     /// </remarks>
     public Tensor OutputVariance(AffineMap map, Tensor input, Tensor? biasVariance)
     {
         ArgumentNullException.ThrowIfNull(map);
         using var scope = NewDisposeScope();
-        return map.Apply(input.Squared(), Variance, biasVariance).MoveToOuterDisposeScope();
+        return map.ApplySquared(input, Variance, biasVariance).MoveToOuterDisposeScope();
+    }
+
+    Tensor IRowwise.SampleRowDeviations(Tensor rows, NoiseSource noise)
+    {
+        using var scope = NewDisposeScope();
+        Tensor factor = RowFactor(rows);
+        return factor.mul(noise.Normal(factor.shape, factor.dtype, factor.device)).MoveToOuterDisposeScope();
+    }
+
+    /// <summary>s of the given rows.</summary>
+    private protected virtual Tensor RowFactor(Tensor rows)
+    {
+        using Tensor factor = Factor;
+        return factor.index_select(0, rows);
     }
 }
