@@ -16,7 +16,8 @@ internal sealed class Flipout : Estimator
     public override string Name => "flipout";
 
     public override string? WhyNot(AffineMap map, Posterior weight, Posterior? bias)
-        => map.WhyNotLinear is { } reason ? $"Flipout adds the image of a deviation to that of the mean, and {reason}."
+        => map.WhyNotLinear is { } reason ? $"Flipout adds the image of a deviation to that of the mean, and {reason}; use "
+                + "Estimator.SharedWeights or Estimator.WeightsPerExample."
             : weight.HasIndependentSymmetricEntries ? null
             : $"Flipout multiplies deviations by random signs, which changes the distribution of a {weight.GetName()} posterior: its entries "
                 + "are not independent and symmetric about their means. Use Estimator.SharedWeights or Estimator.WeightsPerExample.";

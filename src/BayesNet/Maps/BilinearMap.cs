@@ -47,7 +47,7 @@ public sealed class BilinearMap : AffineMap, ILocalProducts
         => input.dim() > 0 && input.size(-1) == InputChannels
             ? input.dim() > 1
             : throw new ArgumentException(
-                $"A {this} got an input of shape {Guard.Format(input.shape)}; the last dimension must be {FirstInputs} + {SecondInputs}.", nameof(input));
+                $"The map {this} got an input of shape {Guard.Format(input.shape)}; the last dimension must be {FirstInputs} + {SecondInputs}.", nameof(input));
 
     /// <inheritdoc/>
     public override Tensor Apply(Tensor input, Tensor weight, Tensor? bias)

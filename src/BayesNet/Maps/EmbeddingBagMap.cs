@@ -52,7 +52,7 @@ public sealed class EmbeddingBagMap : LookupMap
     {
         using var scope = NewDisposeScope();
         Tensor rows = Rows(input, weight);
-        Tensor sum = shares is null ? rows.sum(dim: 1) : shares.unsqueeze(1).bmm(rows).squeeze(1);
+        Tensor sum = shares is null ? rows.sum(dim: 1) : shares.to(weight.dtype).unsqueeze(1).bmm(rows).squeeze(1);
         return (bias is null ? sum : sum.Plus(bias)).MoveToOuterDisposeScope();
     }
 }

@@ -25,7 +25,7 @@ public abstract class LookupMap : AffineMap
     /// <remarks>The rows of the table: an index is a vector of zeros with a 1 at its place.</remarks>
     public sealed override long InputChannels => _weightShape[0];
 
-    internal sealed override string? WhyNotByOutput => $"the outputs of a {this} read a row of the weight together";
+    internal sealed override string? WhyNotByOutput => $"the outputs of {this} read a row of the weight together";
 
     /// <inheritdoc/>
     public sealed override Tensor OverPositions(Tensor perChannel, long rank)
@@ -64,7 +64,7 @@ public abstract class LookupMap : AffineMap
         long batch = input.size(0);
         using Scalar start = 0L, end = batch * rows, step = rows;
         Tensor first = arange(start, end, step, dtype: ScalarType.Int64, device: input.device);
-        return input.Plus(first.reshape([batch, .. Enumerable.Repeat(1L, (int)input.dim() - 1)])).MoveToOuterDisposeScope();
+        return input.PlusWhole(first.reshape([batch, .. Enumerable.Repeat(1L, (int)input.dim() - 1)])).MoveToOuterDisposeScope();
     }
 
     /// <summary>The rows that an input names, (the input's shape, columns).</summary>

@@ -10,17 +10,17 @@ namespace BayesNet.Maps;
 public sealed class ScaleMap : AffineMap
 {
     private readonly long[] _weightShape;
-    private readonly int _leastPositions, _mostPositions;
-    private readonly bool _trailing;
+    private readonly bool _trailing, _allowsNoBatch;
+    private readonly int? _positions;
 
-    private ScaleMap(ReadOnlySpan<long> shape, bool trailing, int leastPositions, int mostPositions)
+    private ScaleMap(ReadOnlySpan<long> shape, bool trailing, int? positions, bool allowsNoBatch)
     {
         if (shape.Length == 0)
             throw new ArgumentException("The shape has no dimension; give at least one.", nameof(shape));
         foreach (long size in shape)
             OutputChannels *= Guard.AtLeastOne(size, nameof(shape));
         _weightShape = shape.ToArray();
-        (_trailing, _leastPositions, _mostPositions) = (trailing, leastPositions, mostPositions);
+        (_trailing, _positions, _allowsNoBatch) = (trailing, positions, allowsNoBatch);
     }
 
     /// <inheritdoc/>
@@ -35,23 +35,20 @@ public sealed class ScaleMap : AffineMap
     /// <inheritdoc/>
     public override long FanIn => 1;
 
-    internal override string? WhyNotByOutput => $"each output of a {this} reads one entry, which a structured posterior has no use for";
+    internal override string? WhyNotByOutput => $"each output of {this} reads one entry of a row";
 
     /// <summary>A weight for each entry of the last dimensions of an input: (..., <paramref name="shape"/>), as <c>nn.LayerNorm</c> has it.</summary>
     /// <exception cref="ArgumentException"><paramref name="shape"/> is empty.</exception>
     /// <exception cref="ArgumentOutOfRangeException">A size is below 1.</exception>
-    public static ScaleMap OverEntries(params ReadOnlySpan<long> shape) => new(shape, trailing: true, 0, int.MaxValue);
+    public static ScaleMap OverEntries(params ReadOnlySpan<long> shape) => new(shape, trailing: true, null, allowsNoBatch: true);
 
-    /// <summary>
-    /// A weight for each channel: (batch, <paramref name="channels"/>, positions...), or without the batch where the number of dimensions of
-    /// positions is fixed and the input has one less.
-    /// </summary>
+    /// <summary>A weight for each channel: (batch, <paramref name="channels"/>, positions...).</summary>
     /// <param name="channels">The number of channels.</param>
-    /// <param name="leastPositions">The least number of dimensions of positions.</param>
-    /// <param name="mostPositions">The most.</param>
+    /// <param name="positions">The number of dimensions of positions, or null for any.</param>
+    /// <param name="allowsNoBatch">Whether an input may come without its batch, where the number of dimensions tells.</param>
     /// <exception cref="ArgumentOutOfRangeException"><paramref name="channels"/> is below 1.</exception>
-    public static ScaleMap OverChannels(long channels, int leastPositions = 0, int mostPositions = int.MaxValue)
-        => new([channels], trailing: false, leastPositions, mostPositions);
+    public static ScaleMap OverChannels(long channels, int? positions = null, bool allowsNoBatch = false)
+        => new([channels], trailing: false, positions, allowsNoBatch);
 
     /// <inheritdoc/>
     public override bool IsBatched(Tensor input)
@@ -59,16 +56,17 @@ public sealed class ScaleMap : AffineMap
         ReadOnlySpan<long> shape = input.shape;
         if (_trailing && shape.Length >= _weightShape.Length && shape[^_weightShape.Length..].SequenceEqual(_weightShape))
             return shape.Length > _weightShape.Length;
-        bool fits(int channel, ReadOnlySpan<long> sizes) => sizes.Length > channel && sizes[channel] == OutputChannels
-            && sizes.Length - channel - 1 >= _leastPositions && sizes.Length - channel - 1 <= _mostPositions;
-        if (!_trailing && fits(1, shape))
+        if (!_trailing && Fits(shape, channel: 1))
             return true;
-        if (!_trailing && _leastPositions == _mostPositions && fits(0, shape))
+        if (!_trailing && _allowsNoBatch && _positions is not null && Fits(shape, channel: 0))
             return false;
         throw new ArgumentException(
-            $"A {this} got an input of shape {Guard.Format(shape)}; it takes "
+            $"The map {this} got an input of shape {Guard.Format(shape)}; it takes "
             + (_trailing ? $"{Guard.Format(_weightShape)} as the last dimensions." : $"(batch, {OutputChannels}, positions...)."), nameof(input));
     }
+
+    private bool Fits(ReadOnlySpan<long> shape, int channel)
+        => shape.Length > channel && shape[channel] == OutputChannels && (_positions is not { } count || shape.Length - channel - 1 == count);
 
     /// <inheritdoc/>
     public override Tensor Apply(Tensor input, Tensor weight, Tensor? bias)

@@ -111,7 +111,7 @@ public sealed class MatrixNormal : GaussianPosterior, ILocallyReparameterizable
     public string? WhyNotLocally(AffineMap map)
     {
         ArgumentNullException.ThrowIfNull(map);
-        return map.WhyNotByOutput is { } reason ? reason
+        return map.WhyNotByOutput is { } reason ? $"the entries of a row covary under a {GetName()} posterior, and {reason}"
             : map.HasOneGroup ? null
             : $"under a {GetName()} posterior the channel groups of a {map} covary in a way that is not a matrix normal's";
     }

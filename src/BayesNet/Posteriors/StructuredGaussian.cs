@@ -32,7 +32,7 @@ public abstract class StructuredGaussian : GaussianPosterior, ILocallyReparamete
     /// <inheritdoc/>
     public string? WhyNotLocally(AffineMap map)
         => _groups == CovarianceGroups.PerOutput
-            ? map.WhyNotByOutput
+            ? map.WhyNotByOutput is { } reason ? $"the entries of a row covary under a {GetName()} posterior, and {reason}" : null
             : $"a {GetName()} posterior over the whole layer correlates them with each other; CovarianceGroups.PerOutput does not";
 
     /// <inheritdoc/>
