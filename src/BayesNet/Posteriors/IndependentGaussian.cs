@@ -1,3 +1,4 @@
+using BayesNet.Estimators;
 using BayesNet.Maps;
 using BayesNet.Reparameterization;
 using BayesNet.Runtime;
@@ -11,7 +12,7 @@ namespace BayesNet.Posteriors;
 /// Weights can be pruned: <c>w = mask * (mu + s * eps)</c> with a mask of zeros and ones, the buffer <c>mask</c> of the weight's shape. A pruned
 /// weight is zero and has no variance, no gradient and no divergence; its parameters stay as they were.
 /// </remarks>
-public abstract class IndependentGaussian : GaussianPosterior, ILocallyReparameterizable
+public abstract class IndependentGaussian : GaussianPosterior, ILocallyReparameterizable, IRowwise
 {
     // Null until a weight is pruned, and then registered.
     [ComponentName(Name = MaskName)]
@@ -112,13 +113,27 @@ public abstract class IndependentGaussian : GaussianPosterior, ILocallyReparamet
 
     /// <inheritdoc/>
     /// <remarks>
-    /// f(x^2, sigma^2, bias variance). For a map that reads one weight at several positions (convolutions, sequences) this is the
+    /// <see cref="AffineMap.ApplySquared"/> of sigma^2. For a map that reads one weight at several positions (convolutions, sequences) this is the
     /// marginal variance at each; the covariance between positions is not part of it.
     /// </remarks>
     public Tensor OutputVariance(AffineMap map, Tensor input, Tensor? biasVariance)
     {
         ArgumentNullException.ThrowIfNull(map);
         using var scope = NewDisposeScope();
-        return map.Apply(input.Squared(), Variance, biasVariance).MoveToOuterDisposeScope();
+        return map.ApplySquared(input, Variance, biasVariance).MoveToOuterDisposeScope();
+    }
+
+    Tensor IRowwise.SampleRowDeviations(Tensor rows, NoiseSource noise)
+    {
+        using var scope = NewDisposeScope();
+        Tensor factor = RowFactor(rows);
+        return factor.mul(noise.Normal(factor.shape, factor.dtype, factor.device)).MoveToOuterDisposeScope();
+    }
+
+    /// <summary>s of the given rows.</summary>
+    private protected virtual Tensor RowFactor(Tensor rows)
+    {
+        using Tensor factor = Factor;
+        return factor.index_select(0, rows);
     }
 }

@@ -111,6 +111,12 @@ public sealed class MeanFieldGaussian : IndependentGaussian
 
     private protected override Tensor Factor => StdDev;
 
+    private protected override Tensor RowFactor(Tensor rows)
+    {
+        using Tensor parameter = ScaleParameter.index_select(0, rows);
+        return ScaleParameterization.Scale(parameter);
+    }
+
     /// <inheritdoc/>
     protected override void Dispose(bool disposing)
     {

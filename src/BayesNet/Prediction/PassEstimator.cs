@@ -116,7 +116,7 @@ internal class PassEstimator : Estimator
             LowRankGaussian lowRank => lowRank.Rank + 4,
             _ => map.FanIn + 4,
         }),
-        PerExample when weight is not IInputMultiplicative => input + (3 * map.OutputChannels * map.FanIn) + output,
+        PerExample when weight is not IInputMultiplicative => input + (3 * map.WeightEntries) + output,
         _ => (2 * input) + (3 * output),
     };
 
@@ -171,7 +171,7 @@ internal class PassEstimator : Estimator
         private (Tensor Mean, Tensor StdDev) Moments(AffineMap map, Posterior weight, Posterior? bias, Tensor input)
         {
             Tensor mean = map.Apply(input, weight.Mean, bias?.Mean);
-            Tensor variance = map.Apply(input.Squared(), Variance(weight), bias is null ? null : Variance(bias));
+            Tensor variance = map.ApplySquared(input, Variance(weight), bias is null ? null : Variance(bias));
             return (mean, variance.clamp_min_(FloatRange.LeastNormal(variance.dtype)).sqrt_());
         }
 

@@ -24,7 +24,7 @@ internal static class RowIndependence
     /// <summary>Whether a layer is one of those known.</summary>
     internal static bool IsKnown(nn.Module layer) => layer switch
     {
-        IBayesianModule => true,
+        IBayesianModule => layer.modules().All(part => part is not BatchNorm { track_running_stats: false }),
         Flatten flatten => flatten.start_dim >= 1,
         Unflatten unflatten => unflatten.dim >= 1,
         NormBase norm => norm.track_running_stats,

@@ -125,6 +125,8 @@ public sealed class GaussianPrior : Prior
     private sealed record ScalarSpecification(double Mean, double StdDev) : PriorSpecification
     {
         public override Prior Create(Tensor like) => new GaussianPrior(Mean, StdDev);
+
+        public override PriorSpecification Shifted(double by) => this with { Mean = Mean + by };
     }
 
     private sealed record InitialMeansSpecification(double StdDev) : PriorSpecification
@@ -136,12 +138,14 @@ public sealed class GaussianPrior : Prior
         }
     }
 
-    private sealed record PerEntrySpecification(Tensor Mean, Tensor StdDev) : PriorSpecification
+    private sealed record PerEntrySpecification(Tensor Mean, Tensor StdDev, double By = 0) : PriorSpecification
     {
+        public override PriorSpecification Shifted(double by) => this with { By = By + by };
+
         public override Prior Create(Tensor like)
         {
             using var scope = NewDisposeScope();
-            return new GaussianPrior(Match(Mean, nameof(Mean)), Match(StdDev, nameof(StdDev)));
+            return new GaussianPrior(Match(Mean, nameof(Mean)).Plus(By), Match(StdDev, nameof(StdDev)));
 
             Tensor Match(Tensor value, string name)
             {

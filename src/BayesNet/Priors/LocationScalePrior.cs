@@ -54,9 +54,11 @@ public sealed class LaplacePrior : LocationScalePrior
     /// <summary>A zero-centred prior with the given scale.</summary>
     public static PriorSpecification WithScale(double scale) => new Specification(Guard.Positive(scale));
 
-    private sealed record Specification(double Scale) : PriorSpecification
+    private sealed record Specification(double Scale, double Location = 0) : PriorSpecification
     {
-        public override Prior Create(Tensor like) => new LaplacePrior(0, Scale);
+        public override Prior Create(Tensor like) => new LaplacePrior(Location, Scale);
+
+        public override PriorSpecification Shifted(double by) => this with { Location = Location + by };
     }
 }
 
@@ -82,8 +84,10 @@ public sealed class StudentTPrior : LocationScalePrior
     public static PriorSpecification With(double degreesOfFreedom, double scale)
         => new Specification(Guard.Positive(degreesOfFreedom), Guard.Positive(scale));
 
-    private sealed record Specification(double DegreesOfFreedom, double Scale) : PriorSpecification
+    private sealed record Specification(double DegreesOfFreedom, double Scale, double Location = 0) : PriorSpecification
     {
-        public override Prior Create(Tensor like) => new StudentTPrior(DegreesOfFreedom, 0, Scale);
+        public override Prior Create(Tensor like) => new StudentTPrior(DegreesOfFreedom, Location, Scale);
+
+        public override PriorSpecification Shifted(double by) => this with { Location = Location + by };
     }
 }

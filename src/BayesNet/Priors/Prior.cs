@@ -67,4 +67,15 @@ public abstract record PriorSpecification
 {
     /// <summary>Makes a prior for a weight of the shape, type and device of <paramref name="like"/>.</summary>
     public abstract Prior Create(Tensor like);
+
+    /// <summary>
+    /// The law of w + <paramref name="by"/>: what a layer takes whose weights start there, such as the scale of a normalisation layer, at 1.
+    /// </summary>
+    /// <exception cref="NotSupportedException">The family has no centre but zero.</exception>
+    public virtual PriorSpecification Shifted(double by)
+        => by == 0
+            ? this
+            : throw new NotSupportedException(
+                $"The layer's weights start at {by.ToString(System.Globalization.CultureInfo.InvariantCulture)}, and its prior has no centre but zero; give it "
+                + "a GaussianPrior, LaplacePrior or StudentTPrior, as BayesOptions.Prior of the layer.");
 }
