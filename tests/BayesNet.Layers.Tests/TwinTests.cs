@@ -108,6 +108,11 @@ public sealed class TwinTests
     [InlineData("Conv1d")]
     [InlineData("Conv2d")]
     [InlineData("Conv3d")]
+    [InlineData("LSTM")]
+    [InlineData("GRU")]
+    [InlineData("RNN")]
+    [InlineData("MultiheadAttention")]
+    [InlineData("TransformerEncoderLayer")]
     public void FactoriesTakeTheTwinsArguments(string factory)
     {
         static string[] Signature(MethodInfo method) => [.. method.GetParameters().Where(parameter => parameter.ParameterType != typeof(BayesOptions))

@@ -1,6 +1,5 @@
 using BayesNet.Maps;
 using BayesNet.Posteriors;
-using BayesNet.Runtime;
 using static TorchSharp.torch;
 
 namespace BayesNet.Estimators;
@@ -24,15 +23,15 @@ internal sealed class Flipout : Estimator
     public override Tensor Forward(AffineMap map, Posterior weight, Posterior? bias, Tensor input, NoiseSource noise)
     {
         using var scope = NewDisposeScope();
-        long batch = input.size(0);
-        Tensor mean = map.Apply(input, weight.Mean, null);
-        Tensor inputSigns = noise.Signs([batch, map.InputChannels], input.dtype, input.device);
-        Tensor outputSigns = noise.Signs([batch, map.OutputChannels], input.dtype, input.device);
+        return Hold(map, weight, bias, input.size(0), noise).Apply(input).MoveToOuterDisposeScope();
+    }
+
+    internal override HeldDraw Hold(AffineMap map, Posterior weight, Posterior? bias, long batch, NoiseSource noise)
+    {
+        Tensor mean = weight.Mean;
+        Tensor inputSigns = noise.Signs([batch, map.InputChannels], mean.dtype, mean.device);
+        Tensor outputSigns = noise.Signs([batch, map.OutputChannels], mean.dtype, mean.device);
         Tensor deviation = GaussianSample.Deviation(weight, noise);
-        Tensor perturbation = map.Apply(input.mul(map.OverPositions(inputSigns, input.dim())), deviation, null);
-        Tensor output = addcmul(mean, perturbation, map.OverPositions(outputSigns, mean.dim()), Scalars.One);
-        if (bias is not null)
-            output = output.Plus(map.OverPositions(GaussianSample.Weights(bias, noise, batch), output.dim()));
-        return output.MoveToOuterDisposeScope();
+        return new SignedDeviation(map, mean, inputSigns, outputSigns, deviation, bias is null ? null : GaussianSample.Weights(bias, noise, batch));
     }
 }

@@ -17,6 +17,12 @@ internal sealed class SharedWeights : Estimator
     public override Tensor Forward(AffineMap map, Posterior weight, Posterior? bias, Tensor input, NoiseSource noise)
     {
         using var scope = NewDisposeScope();
-        return map.Apply(input, GaussianSample.Weights(weight, noise), bias is null ? null : GaussianSample.Weights(bias, noise)).MoveToOuterDisposeScope();
+        return Draw(map, weight, bias, noise).Apply(input).MoveToOuterDisposeScope();
     }
+
+    internal override bool IsOneWeight => true;
+
+    /// <summary>w and b.</summary>
+    internal static OneWeight Draw(AffineMap map, Posterior weight, Posterior? bias, NoiseSource noise)
+        => new(map, GaussianSample.Weights(weight, noise), bias is null ? null : GaussianSample.Weights(bias, noise));
 }

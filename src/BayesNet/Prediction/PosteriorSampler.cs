@@ -36,7 +36,7 @@ internal sealed class PosteriorSampler : IDisposable
         _model = model;
         _modes = new NetworkModes(model);
         _budget = options.MemoryBudget;
-        _layers = [.. model.BayesianModules().Select(entry => (entry.Module, entry.Module.Estimator, PassEstimator.For(entry.Module.Estimator)))];
+        _layers = [.. model.BayesianModules().Select(entry => (entry.Module, entry.Module.Estimator, PassEstimator.For(entry.Module)))];
         IReadOnlyList<nn.Module>? chain = RowIndependence.Chain(model);
         bool rowwise = options.RowsAreIndependent ?? (chain is not null && chain.All(RowIndependence.IsKnown));
         _coupling = rowwise ? _layers.Select(layer => layer.Pass.Coupling).Append(load is null ? RowCoupling.None : RowCoupling.Weight).Max() : RowCoupling.Call;
