@@ -25,6 +25,7 @@ internal static class RowIndependence
     internal static bool IsKnown(nn.Module layer) => layer switch
     {
         IBayesianModule => true,
+        IRowwiseModule module => module.ComputesRowByRow,
         Flatten flatten => flatten.start_dim >= 1,
         Unflatten unflatten => unflatten.dim >= 1,
         NormBase norm => norm.track_running_stats,
