@@ -113,6 +113,7 @@ public sealed class TwinTests
     [InlineData("RNN")]
     [InlineData("MultiheadAttention")]
     [InlineData("TransformerEncoderLayer")]
+    [InlineData("TransformerDecoderLayer")]
     public void FactoriesTakeTheTwinsArguments(string factory)
     {
         static string[] Signature(MethodInfo method) => [.. method.GetParameters().Where(parameter => parameter.ParameterType != typeof(BayesOptions))

@@ -5,6 +5,8 @@ using static TorchSharp.torch;
 
 namespace BayesNet.Layers;
 
+#pragma warning disable CA1707 // The arguments have the twin's names.
+
 /// <summary>
 /// A Bayesian <c>nn.MultiheadAttention</c> (Vaswani et al. 2017, section 3.2.2): the projections of queries, keys, values and outputs are four
 /// <see cref="BayesLinear"/>s, the attention between them is deterministic given those; <see cref="bnn"/> has its factories.
@@ -124,8 +126,8 @@ public sealed class BayesMultiheadAttention : nn.Module<Tensor, Tensor, Tensor, 
     /// <param name="key_padding_mask">(batch, source), true where a key is padding and gets no attention; null for none.</param>
     /// <param name="need_weights">Whether attention weights are returned; without them libtorch's fused attention is used.</param>
     /// <param name="attn_mask">
-    /// (target, source) or (batch * heads, target, source): of truth values, true where attention is not allowed; of numbers, added to the scores;
-    /// null for none.
+    /// (target, source) or (batch * heads, target, source): of truth values, true where attention is not allowed, as in PyTorch (TorchSharp's twin adds
+    /// them to the scores as ones); of numbers, added to the scores; null for none.
     /// </param>
     /// <returns>The output, in the layout of the query; the attention weights, (batch, target, source), averaged over heads, or null.</returns>
     /// <exception cref="ArgumentException">The shape of an input or of a mask does not fit.</exception>
@@ -204,37 +206,37 @@ public sealed class BayesMultiheadAttention : nn.Module<Tensor, Tensor, Tensor, 
         return _addZero ? cat([projected, zeros([batch, 1, features], dtype: projected.dtype, device: projected.device)], 1) : projected;
     }
 
-    private static void RequireFit(Tensor q, Tensor k, Tensor v)
+    private static void RequireFit(Tensor query, Tensor key, Tensor value)
     {
-        if (k.size(0) != q.size(0) || v.size(0) != q.size(0) || k.size(1) != v.size(1))
+        if (key.size(0) != query.size(0) || value.size(0) != query.size(0) || key.size(1) != value.size(1))
         {
             throw new ArgumentException(
-                $"There are {q.size(0)} examples of queries, {k.size(0)} of {k.size(1)} keys and {v.size(0)} of {v.size(1)} values; examples must be as many in all, "
-                + "and values as many as keys.", "key");
+                $"There are {query.size(0)} examples of queries, {key.size(0)} of {key.size(1)} keys and {value.size(0)} of {value.size(1)} values; examples must be as many in all, "
+                + "and values as many as keys.", nameof(key));
         }
     }
 
     /// <summary>What is added to the scores, so that it broadcasts over (batch, heads, target, source); null for nothing.</summary>
-    private Tensor? Mask(Tensor q, long source, Tensor? padding, Tensor? attention)
+    private Tensor? Mask(Tensor q, long source, Tensor? key_padding_mask, Tensor? attn_mask)
     {
         (long batch, long target) = (q.size(0), q.size(2));
         Tensor? mask = null;
-        if (attention is not null)
+        if (attn_mask is not null)
         {
             long[] each = [batch * _heads, target, source];
-            if (attention.shape.AsSpan().SequenceEqual(each.AsSpan(1)))
-                mask = Additive(attention, q).reshape(1, 1, target, source);
-            else if (attention.shape.AsSpan().SequenceEqual(each))
-                mask = Additive(attention, q).reshape(batch, _heads, target, source);
+            if (attn_mask.shape.AsSpan().SequenceEqual(each.AsSpan(1)))
+                mask = Additive(attn_mask, q).reshape(1, 1, target, source);
+            else if (attn_mask.shape.AsSpan().SequenceEqual(each))
+                mask = Additive(attn_mask, q).reshape(batch, _heads, target, source);
             else
-                throw new ArgumentException($"attn_mask has shape {Guard.Format(attention.shape)}; it must be {Guard.Format(each.AsSpan(1))} or {Guard.Format(each)}.", "attn_mask");
+                throw new ArgumentException($"attn_mask has shape {Guard.Format(attn_mask.shape)}; it must be {Guard.Format(each.AsSpan(1))} or {Guard.Format(each)}.", nameof(attn_mask));
         }
 
-        if (padding is null)
+        if (key_padding_mask is null)
             return mask;
-        if (!padding.shape.AsSpan().SequenceEqual([batch, source]))
-            throw new ArgumentException($"key_padding_mask has shape {Guard.Format(padding.shape)}; it must be {Guard.Format([batch, source])}.", "key_padding_mask");
-        Tensor ofKeys = Additive(padding, q).reshape(batch, 1, 1, source);
+        if (!key_padding_mask.shape.AsSpan().SequenceEqual([batch, source]))
+            throw new ArgumentException($"key_padding_mask has shape {Guard.Format(key_padding_mask.shape)}; it must be {Guard.Format([batch, source])}.", nameof(key_padding_mask));
+        Tensor ofKeys = Additive(key_padding_mask, q).reshape(batch, 1, 1, source);
         return mask is null ? ofKeys : mask.Plus(ofKeys);
     }
 

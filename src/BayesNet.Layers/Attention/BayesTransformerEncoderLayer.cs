@@ -5,6 +5,8 @@ using static TorchSharp.torch;
 
 namespace BayesNet.Layers;
 
+#pragma warning disable CA1707 // The arguments have the twin's names.
+
 /// <summary>
 /// A Bayesian <c>nn.TransformerEncoderLayer</c> (Vaswani et al. 2017, section 3.1): attention and feed-forward network with Bayesian weights, each
 /// with a residual connection and a normalisation behind it, which is deterministic; <see cref="bnn"/> has its factories.

@@ -19,7 +19,7 @@ internal static class TransformerParts
     /// <summary>A copy of a normalisation that a trained layer has under a name.</summary>
     internal static LayerNorm Norm(nn.Module trained, string name)
     {
-        (Tensor weight, Tensor bias) = (Parameter(trained, name + ".weight"), Parameter(trained, name + ".bias"));
+        (Tensor weight, Tensor bias) = (Find(trained, name + ".weight"), Find(trained, name + ".bias"));
         LayerNorm copy = nn.LayerNorm(weight.size(0), device: weight.device, dtype: weight.dtype);
         using (no_grad())
         {
@@ -32,7 +32,7 @@ internal static class TransformerParts
 
     /// <summary>A layer around copies of the weights that a trained layer has under a name.</summary>
     internal static BayesLinear Linear(nn.Module trained, string name, BayesOptions options)
-        => new(Parameter(trained, name + ".weight"), Parameter(trained, name + ".bias"), options);
+        => new(Find(trained, name + ".weight"), Find(trained, name + ".bias"), options);
 
     internal static Tensor Drop(Tensor input, double share) => share > 0 ? nn.functional.dropout(input, share, training: true) : input;
 
@@ -43,7 +43,7 @@ internal static class TransformerParts
     internal static Tensor InExamples(BayesLinear linear, Tensor input, bool batchFirst)
         => batchFirst ? linear.call(input) : linear.call(input.transpose(0, 1)).transpose(0, 1);
 
-    private static Tensor Parameter(nn.Module trained, string name)
+    private static Parameter Find(nn.Module trained, string name)
         => trained.named_parameters().FirstOrDefault(entry => entry.name == name).parameter
             ?? throw new ArgumentException($"{trained.GetName()} has no parameter {name}; give the TorchSharp twin of this layer.", nameof(trained));
 }

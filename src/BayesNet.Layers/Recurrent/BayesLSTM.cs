@@ -4,6 +4,8 @@ using static TorchSharp.torch;
 
 namespace BayesNet.Layers;
 
+#pragma warning disable CA1707 // The arguments have the twin's names.
+
 /// <summary>A Bayesian <c>nn.LSTM</c>; <see cref="bnn"/> has its factories.</summary>
 /// <inheritdoc cref="BayesianRecurrentLayer{TState, TResult}" path="/remarks"/>
 public sealed class BayesLSTM : BayesianRecurrentLayer<(Tensor, Tensor)?, (Tensor, Tensor, Tensor)>

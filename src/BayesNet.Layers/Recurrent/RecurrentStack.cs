@@ -175,13 +175,13 @@ internal sealed class RecurrentStack
 
         return [.. states.Select(state =>
         {
-            ArgumentNullException.ThrowIfNull(state, "state");
+            ArgumentNullException.ThrowIfNull(state);
             Tensor given = batched ? state : state.unsqueeze(1);
             return given.shape.AsSpan().SequenceEqual(shape) && given.dtype == x.dtype
                 ? given
                 : throw new ArgumentException(
                     $"An initial state has shape {Guard.Format(state.shape)} and type {state.dtype}; it must have {Guard.Format(batched ? shape : [shape[0], shape[2]])}: "
-                    + $"layers * directions, {(batched ? "batch, " : "")}hidden size; and the input's type {x.dtype}.", "state");
+                    + $"layers * directions, {(batched ? "batch, " : "")}hidden size; and the input's type {x.dtype}.", nameof(state));
         })];
     }
 

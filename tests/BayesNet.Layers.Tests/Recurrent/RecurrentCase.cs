@@ -2,7 +2,6 @@ using BayesNet.Estimators;
 using BayesNet.Layers.Recurrent;
 using BayesNet.Maps;
 using BayesNet.Posteriors;
-using TorchSharp;
 using static TorchSharp.torch;
 
 namespace BayesNet.Layers.Tests.Recurrent;

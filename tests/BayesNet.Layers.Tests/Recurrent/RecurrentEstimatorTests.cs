@@ -1,6 +1,5 @@
 using BayesNet.Estimators;
 using BayesNet.Posteriors;
-using BayesNet.Priors;
 using BayesNet.TestKit;
 using Xunit;
 using static TorchSharp.torch;
@@ -33,13 +32,13 @@ public sealed class RecurrentEstimatorTests
         using var layer = RecurrentCase.Create(kind, Small, ScalarType.Float64, Wide);
         layer.Module.SeedNoise(2);
         Tensor sequence = randn([1, 3, 2], dtype: ScalarType.Float64) * 1.5;
-        Tensor expected = Reference(kind, layer, sequence, 100_000);
+        Tensor expected = Reference(kind, layer, sequence, 40_000);
         using var scoped = layer.Module.WithEstimator(EstimatorCase.Named(estimator).Estimator);
 
         // Examples are independent under weights per example; the others draw once a call.
         Tensor found = estimator == "weights per example"
-            ? layer.Call(sequence.expand(3000, 3, 2))[0].flatten(1)
-            : cat([.. Enumerable.Range(0, 3000).Select(i => layer.Call(sequence)[0].flatten(1))], 0);
+            ? layer.Call(sequence.expand(1200, 3, 2))[0].flatten(1)
+            : cat([.. Enumerable.Range(0, 1200).Select(i => layer.Call(sequence)[0].flatten(1))], 0);
         Tensor mean = expected.mean([0]), centred = expected - mean;
         SampleMoments.AssertMeanAndCovariance(found, mean, centred.t().mm(centred) / expected.size(0));
     }
@@ -74,7 +73,7 @@ public sealed class RecurrentEstimatorTests
         Tensor covariance = kron(overSteps + variance, eye(2, dtype: ScalarType.Float64));
 
         using var scoped = layer.Module.WithEstimator(EstimatorCase.Named(estimator).Estimator);
-        Tensor draws = cat([.. Enumerable.Range(0, 3000).Select(i => layer.Call(x)[0].flatten(1))], 0);
+        Tensor draws = cat([.. Enumerable.Range(0, 1200).Select(i => layer.Call(x)[0].flatten(1))], 0);
         SampleMoments.AssertMeanAndCovariance(draws, mean.flatten(), covariance);
     }
 
@@ -90,8 +89,8 @@ public sealed class RecurrentEstimatorTests
         using var layer = RecurrentCase.Create(kind, Small, ScalarType.Float64, Wide with { Estimator = Estimator.LocalReparameterization });
         layer.Module.SeedNoise(4);
         Tensor sequence = randn([1, 1, 2], dtype: ScalarType.Float64);
-        Tensor expected = Reference(kind, layer, sequence, 100_000), mean = expected.mean([0]), centred = expected - mean;
-        Tensor draws = cat([.. Enumerable.Range(0, 3000).Select(i => layer.Call(sequence)[0].flatten(1))], 0);
+        Tensor expected = Reference(kind, layer, sequence, 40_000), mean = expected.mean([0]), centred = expected - mean;
+        Tensor draws = cat([.. Enumerable.Range(0, 1200).Select(i => layer.Call(sequence)[0].flatten(1))], 0);
         SampleMoments.AssertMeanAndCovariance(draws, mean, centred.t().mm(centred) / expected.size(0));
     }
 
@@ -109,7 +108,7 @@ public sealed class RecurrentEstimatorTests
         layer.Module.SeedNoise(5);
         using var scoped = layer.Module.WithEstimator(EstimatorCase.Named(estimator).Estimator);
         Tensor pair = randn([1, 1, 2], dtype: ScalarType.Float64).expand(2, 1, 2);
-        Tensor draws = stack([.. Enumerable.Range(0, 2000).Select(i => layer.Call(pair)[0].flatten(1))], 0);
+        Tensor draws = stack([.. Enumerable.Range(0, 800).Select(i => layer.Call(pair)[0].flatten(1))], 0);
         Tensor centred = draws - draws.mean([0], keepdim: true);
         Tensor products = centred.select(1, 0) * centred.select(1, 1), variance = centred.square().mean([0, 1]);
         Tensor correlation = products.mean([0]) / variance, error = products.var(0).sqrt() / Math.Sqrt(draws.size(0)) / variance;
@@ -136,7 +135,7 @@ public sealed class RecurrentEstimatorTests
             using var scoped = layer.Module.WithEstimator(estimator);
             Tensor[] leaves = [.. layer.Module.parameters()];
             var all = new List<Tensor>();
-            for (int i = 0; i < 200; i++)
+            for (int i = 0; i < 100; i++)
             {
                 Tensor output = layer.Call(sequence)[0];
                 (output.sum([1, 2]).sin() + output.square().sum([1, 2])).mean().backward();
