@@ -35,6 +35,23 @@ public sealed class BayesBilinear : nn.Module<Tensor, Tensor, Tensor>, IBayesian
         _layer.RegisterIn(this);
     }
 
+    /// <summary>Creates a layer whose means start at given weights, such as those of a trained <c>nn.Bilinear</c>.</summary>
+    /// <param name="weight">(out, in1, in2); copied. Its type and device become the layer's.</param>
+    /// <param name="bias">(out), copied, or null for a layer without a bias.</param>
+    /// <param name="options">Posterior, prior and estimator; null for <see cref="BayesOptions.Default"/>.</param>
+    /// <exception cref="ArgumentException">The weight has another number of dimensions than three.</exception>
+    /// <exception cref="NotSupportedException">The type is a half-precision one, or the estimator does not fit the posterior.</exception>
+    public BayesBilinear(Tensor weight, Tensor? bias = null, BayesOptions? options = null)
+        : base(nameof(BayesBilinear))
+    {
+        ArgumentNullException.ThrowIfNull(weight);
+        if (weight.dim() != 3)
+            throw new ArgumentException($"The weight has shape {Guard.Format(weight.shape)}; a bilinear layer's is (out, in1, in2).", nameof(weight));
+        Map = new BilinearMap(weight.size(1), weight.size(2), weight.size(0));
+        _layer = new InnerLayer(nameof(BayesBilinear), Map, () => (weight, bias), options);
+        _layer.RegisterIn(this);
+    }
+
     /// <summary>What the layer computes, of both inputs in one tensor.</summary>
     public BilinearMap Map { get; }
 

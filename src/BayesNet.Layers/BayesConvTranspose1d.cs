@@ -20,4 +20,10 @@ public sealed class BayesConvTranspose1d : BayesTransposedConvolution
         : base(nameof(BayesConvTranspose1d), map.WithDimensions(1), hasBias, device, dtype, options)
     {
     }
+
+    /// <summary>A layer whose means start at given weights, which are copied.</summary>
+    internal BayesConvTranspose1d(TransposedConvolutionMap map, Tensor weight, Tensor? bias, BayesOptions? options)
+        : base(nameof(BayesConvTranspose1d), map.WithDimensions(1), () => (weight, bias), options)
+    {
+    }
 }

@@ -20,4 +20,10 @@ public sealed class BayesConvTranspose2d : BayesTransposedConvolution
         : base(nameof(BayesConvTranspose2d), map.WithDimensions(2), hasBias, device, dtype, options)
     {
     }
+
+    /// <summary>A layer whose means start at given weights, which are copied.</summary>
+    internal BayesConvTranspose2d(TransposedConvolutionMap map, Tensor weight, Tensor? bias, BayesOptions? options)
+        : base(nameof(BayesConvTranspose2d), map.WithDimensions(2), () => (weight, bias), options)
+    {
+    }
 }

@@ -20,4 +20,10 @@ public sealed class BayesConvTranspose3d : BayesTransposedConvolution
         : base(nameof(BayesConvTranspose3d), map.WithDimensions(3), hasBias, device, dtype, options)
     {
     }
+
+    /// <summary>A layer whose means start at given weights, which are copied.</summary>
+    internal BayesConvTranspose3d(TransposedConvolutionMap map, Tensor weight, Tensor? bias, BayesOptions? options)
+        : base(nameof(BayesConvTranspose3d), map.WithDimensions(3), () => (weight, bias), options)
+    {
+    }
 }

@@ -22,8 +22,11 @@ public sealed record BayesOptions
     /// <summary>The prior of the bias; null, the default, for that of the weight.</summary>
     public PriorSpecification? BiasPrior { get; init; }
 
-    /// <summary>How the noise enters; local reparameterization by default.</summary>
-    public Estimator Estimator { get; init; } = Estimator.LocalReparameterization;
+    /// <summary>How the noise enters; local reparameterization by default, but in recurrent layers, where it is no longer exact, shared weights.</summary>
+    public Estimator Estimator { get; init => RecurrentEstimator = field = value; } = Estimator.LocalReparameterization;
+
+    /// <summary>How the noise enters a recurrent layer.</summary>
+    internal Estimator RecurrentEstimator { get; private init; } = Estimator.SharedWeights;
 
     /// <summary>The seed of the layer's noise; null, the default, draws from libtorch's global generator.</summary>
     public ulong? Seed { get; init; }

@@ -16,6 +16,11 @@ public abstract class BayesTransposedConvolution : BayesianLayer
     {
     }
 
+    private protected BayesTransposedConvolution(string name, TransposedConvolutionMap map, Func<(Tensor Weight, Tensor? Bias)> initial, BayesOptions? options)
+        : base(name, map, initial, options)
+    {
+    }
+
     /// <summary>The layer's output with an output padding that gives it the extents asked for.</summary>
     /// <param name="input">As <see cref="BayesianLayer.forward"/> takes it.</param>
     /// <param name="output_size">The spatial extents, or the whole shape of the output; null for the layer's own output padding.</param>

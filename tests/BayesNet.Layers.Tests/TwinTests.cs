@@ -127,6 +127,12 @@ public sealed class TwinTests
     [InlineData("BatchNorm2d")]
     [InlineData("BatchNorm3d")]
     [InlineData("GroupNorm")]
+    [InlineData("LSTM")]
+    [InlineData("GRU")]
+    [InlineData("RNN")]
+    [InlineData("MultiheadAttention")]
+    [InlineData("TransformerEncoderLayer")]
+    [InlineData("TransformerDecoderLayer")]
     public void FactoriesTakeTheTwinsArguments(string factory)
     {
         static string[] Signature(MethodInfo method) => [.. method.GetParameters().Where(parameter => parameter.ParameterType != typeof(BayesOptions))

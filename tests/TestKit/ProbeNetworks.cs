@@ -18,6 +18,25 @@ internal static class ProbeNetworks
             ("pool", nn.MaxPool2d(2)),
             ("flatten", nn.Flatten()),
             ("head", nn.Linear(64, 3))),
+        "lstm" => new Sequence(),
         _ => throw new ArgumentException($"There is no network '{name}'.", nameof(name)),
     };
+
+    /// <summary>Rows of an image one after the other, and a decision at the last.</summary>
+    private sealed class Sequence : nn.Module<Tensor, Tensor>
+    {
+        private readonly nn.Module<Tensor, (Tensor, Tensor)?, (Tensor, Tensor, Tensor)> _lstm = nn.LSTM(8, 12, batchFirst: true);
+        private readonly nn.Module<Tensor, Tensor> _head = nn.Linear(12, 3);
+
+        public Sequence()
+            : base(nameof(Sequence))
+            => RegisterComponents();
+
+        public override Tensor forward(Tensor input)
+        {
+            using var scope = NewDisposeScope();
+            (Tensor output, _, _) = _lstm.call(input.squeeze(1), null);
+            return _head.call(output.select(1, -1)).MoveToOuterDisposeScope();
+        }
+    }
 }

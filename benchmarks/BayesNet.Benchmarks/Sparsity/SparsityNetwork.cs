@@ -50,16 +50,16 @@ internal sealed class SparsityNetwork : IDisposable
     }
 
     /// <summary>Error and compression once weights are pruned by each rule in turn, from the least to the greatest.</summary>
-    public IReadOnlyList<SparsityPoint> Curve(string method, IEnumerable<PruningRule> rules)
+    public SparsityPoint[] Curve(IEnumerable<PruningRule> rules)
     {
         var points = new List<SparsityPoint>();
         foreach (PruningRule rule in rules)
         {
             SparsityRow weights = Model.Prune(rule).Weights;
-            points.Add(new SparsityPoint(method, $"{rule}", 100 * weights.Sparsity, weights.CompressionFactor, Error()));
+            points.Add(new SparsityPoint($"{rule}", 100 * weights.Sparsity, weights.CompressionFactor, Error()));
         }
 
-        return points;
+        return [.. points];
     }
 
     public void Dispose()
@@ -75,11 +75,3 @@ internal sealed class SparsityNetwork : IDisposable
         public void EpochCompleted(TrainingContext context, EpochResult result) => action(result.Epoch);
     }
 }
-
-/// <summary>A network with part of its weights pruned.</summary>
-/// <param name="Method">How it was trained.</param>
-/// <param name="Rule">Which weights are pruned.</param>
-/// <param name="Pruned">The share of them, in percent; biases do not count.</param>
-/// <param name="Compression">All weights over those that are left.</param>
-/// <param name="Error">Test error of the mean network, in percent.</param>
-internal sealed record SparsityPoint(string Method, string Rule, double Pruned, double Compression, double Error);

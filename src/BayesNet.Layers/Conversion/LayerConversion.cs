@@ -17,6 +17,8 @@ public abstract class LayerConversion
     /// <summary>The class of its Bayesian twin.</summary>
     public Type Bayesian { get; }
 
+    internal abstract string? WhyNot(nn.Module layer);
+
     internal abstract nn.Module ToBayesian(nn.Module layer, BayesOptions options);
 
     internal abstract nn.Module ToDeterministic(nn.Module twin, Func<Posterior, Tensor> weight);
@@ -31,6 +33,7 @@ public sealed class LayerConversion<TLayer, TTwin> : LayerConversion
 {
     private readonly Func<TLayer, BayesOptions, TTwin> _toBayesian;
     private readonly Func<TTwin, Func<Posterior, Tensor>, TLayer> _toDeterministic;
+    private readonly Func<TLayer, string?> _whyNot;
 
     /// <summary>Creates an entry; <see cref="LayerConversions.Register"/> puts it into the table.</summary>
     /// <param name="toBayesian">
@@ -40,13 +43,17 @@ public sealed class LayerConversion<TLayer, TTwin> : LayerConversion
     /// Makes the layer of a twin, with the weights that the second argument gives for each of its posteriors: copied, on the same device, of the
     /// same type. Called in a dispose scope with gradients off.
     /// </param>
-    public LayerConversion(Func<TLayer, BayesOptions, TTwin> toBayesian, Func<TTwin, Func<Posterior, Tensor>, TLayer> toDeterministic)
+    /// <param name="whyNot">Why a layer of the class has no twin, as the end of a sentence, null where it has; null where all have.</param>
+    public LayerConversion(
+        Func<TLayer, BayesOptions, TTwin> toBayesian, Func<TTwin, Func<Posterior, Tensor>, TLayer> toDeterministic, Func<TLayer, string?>? whyNot = null)
         : base(typeof(TLayer), typeof(TTwin))
     {
         ArgumentNullException.ThrowIfNull(toBayesian);
         ArgumentNullException.ThrowIfNull(toDeterministic);
-        (_toBayesian, _toDeterministic) = (toBayesian, toDeterministic);
+        (_toBayesian, _toDeterministic, _whyNot) = (toBayesian, toDeterministic, whyNot ?? (_ => null));
     }
+
+    internal override string? WhyNot(nn.Module layer) => _whyNot((TLayer)layer);
 
     internal override nn.Module ToBayesian(nn.Module layer, BayesOptions options) => _toBayesian((TLayer)layer, options);
 

@@ -1,4 +1,6 @@
 using System.Collections.Concurrent;
+using System.Reflection;
+using BayesNet.Kernels;
 using BayesNet.Maps;
 using BayesNet.Posteriors;
 using TorchSharp;
@@ -16,16 +18,29 @@ public static class LayerConversions
     {
         Register(new LayerConversion<Linear, BayesLinear>(
             (layer, options) => new BayesLinear(layer.weight, layer.bias, options),
-            (twin, weight) => With(twin, weight, (hasBias, device, type) => nn.Linear(twin.Map.InputChannels, twin.Map.OutputChannels, hasBias, device, type), Parts)));
-        Register(new LayerConversion<Conv1d, BayesConv1d>(
-            (layer, options) => new BayesConv1d(MapOf(layer), layer.weight, layer.bias, options),
-            (twin, weight) => With(twin, weight, (hasBias, device, type) => Conv1d((ConvolutionMap)twin.Map, hasBias, device, type), Parts)));
-        Register(new LayerConversion<Conv2d, BayesConv2d>(
-            (layer, options) => new BayesConv2d(MapOf(layer), layer.weight, layer.bias, options),
-            (twin, weight) => With(twin, weight, (hasBias, device, type) => Conv2d((ConvolutionMap)twin.Map, hasBias, device, type), Parts)));
-        Register(new LayerConversion<Conv3d, BayesConv3d>(
-            (layer, options) => new BayesConv3d(MapOf(layer), layer.weight, layer.bias, options),
-            (twin, weight) => With(twin, weight, (hasBias, device, type) => Conv3d((ConvolutionMap)twin.Map, hasBias, device, type), Parts)));
+            (twin, weight) => Fill(nn.Linear(twin.Map.InputChannels, twin.Map.OutputChannels, twin.BiasPosterior is not null), twin, weight)));
+        Register(new LayerConversion<Bilinear, BayesBilinear>(
+            (layer, options) => new BayesBilinear(layer.weight, layer.bias, options),
+            (twin, weight) => Fill(nn.Bilinear(twin.Map.FirstInputs, twin.Map.SecondInputs, twin.Map.OutputChannels, twin.BiasPosterior is not null), twin, weight)));
+        Convolutions();
+        TransposedConvolutions();
+
+        // TorchSharp does not tell a table's padding row: it becomes a row like the others, which starts at zero.
+        Register(new LayerConversion<Embedding, BayesEmbedding>(
+            (layer, options) => new BayesEmbedding(layer.weight!, null, options),
+            (twin, weight) =>
+            {
+                using Tensor table = twin.WithPadding(weight(twin.WeightPosterior));
+                return nn.Embedding_from_pretrained(table, freeze: false, padding_idx: twin.PaddingIndex);
+            }));
+        Register(new LayerConversion<LSTM, BayesLSTM>(
+            (layer, options) => new BayesLSTM(layer, BatchFirst(layer), 0, options),
+            (twin, weight) => Fill(nn.LSTM(twin.InputSize, twin.HiddenSize, twin.NumLayers, HasBias(twin), twin.BatchFirst, 0, twin.Bidirectional), twin, weight),
+            WhyNotRecurrent));
+        Register(new LayerConversion<GRU, BayesGRU>(
+            (layer, options) => new BayesGRU(layer, BatchFirst(layer), 0, options),
+            (twin, weight) => Fill(nn.GRU(twin.InputSize, twin.HiddenSize, twin.NumLayers, HasBias(twin), twin.BatchFirst, 0, twin.Bidirectional), twin, weight),
+            WhyNotRecurrent));
     }
 
     /// <summary>The entries, in no particular order.</summary>
@@ -45,52 +60,116 @@ public static class LayerConversions
 
     internal static LayerConversion? OfBayesian(nn.Module twin) => ByBayesian.GetValueOrDefault(twin.GetType());
 
-    /// <summary>A deterministic layer with the weights of an affine twin.</summary>
-    private static TLayer With<TLayer>(
-        BayesianLayer twin, Func<Posterior, Tensor> weight, Func<bool, Device, ScalarType, TLayer> create, Func<TLayer, (Tensor Weight, Tensor? Bias)> parts)
+    /// <summary>Why a module without an entry is kept, as the end of a sentence.</summary>
+    internal static string WhyNoTwin(nn.Module module) => module switch
+    {
+        MultiheadAttention or TransformerEncoderLayer or TransformerDecoderLayer
+            => $"TorchSharp does not tell the number of its heads; put new Bayes{module.GetType().Name}(layer, heads) in its place",
+        EmbeddingBag => "TorchSharp does not tell its mode; put new BayesEmbeddingBag(layer.weight, mode) in its place",
+        _ => $"{ModuleSlot.Format(module.GetType())} has no Bayesian twin",
+    };
+
+    private static void Convolutions()
+    {
+        static ConvolutionMap Map(Convolution layer)
+            => new(
+                layer.in_channels, layer.out_channels, layer.kernel_size, layer.stride, layer.padding, layer.padding_type == Padding.Same, layer.dilation, layer.groups,
+                layer.padding_mode);
+
+        Register(new LayerConversion<Conv1d, BayesConv1d>((layer, options) => new BayesConv1d(Map(layer), layer.weight, layer.bias, options), (twin, weight) =>
+        {
+            (ConvolutionMap map, bool bias) = ((ConvolutionMap)twin.Map, twin.BiasPosterior is not null);
+            ConvolutionGeometry g = map.Geometry;
+            return Fill(
+                map.SamePadding
+                    ? nn.Conv1d(map.InputChannels, map.OutputChannels, map.KernelSize[0], Padding.Same, 1, g.Dilation[0], map.PaddingMode, g.Groups, bias)
+                    : nn.Conv1d(map.InputChannels, map.OutputChannels, map.KernelSize[0], g.Stride[0], map.Padding[0], g.Dilation[0], map.PaddingMode, g.Groups, bias),
+                twin, weight);
+        }));
+        Register(new LayerConversion<Conv2d, BayesConv2d>((layer, options) => new BayesConv2d(Map(layer), layer.weight, layer.bias, options), (twin, weight) =>
+        {
+            (ConvolutionMap map, bool bias) = ((ConvolutionMap)twin.Map, twin.BiasPosterior is not null);
+            ConvolutionGeometry g = map.Geometry;
+            return Fill(
+                map.SamePadding
+                    ? nn.Conv2d(map.InputChannels, map.OutputChannels, Pair(map.KernelSize), Padding.Same, (1, 1), Pair(g.Dilation), map.PaddingMode, g.Groups, bias)
+                    : nn.Conv2d(
+                        map.InputChannels, map.OutputChannels, Pair(map.KernelSize), Pair(g.Stride), Pair([.. map.Padding]), Pair(g.Dilation), map.PaddingMode, g.Groups, bias),
+                twin, weight);
+        }));
+        Register(new LayerConversion<Conv3d, BayesConv3d>((layer, options) => new BayesConv3d(Map(layer), layer.weight, layer.bias, options), (twin, weight) =>
+        {
+            (ConvolutionMap map, bool bias) = ((ConvolutionMap)twin.Map, twin.BiasPosterior is not null);
+            ConvolutionGeometry g = map.Geometry;
+            return Fill(
+                map.SamePadding
+                    ? nn.Conv3d(map.InputChannels, map.OutputChannels, Triple(map.KernelSize), Padding.Same, (1, 1, 1), Triple(g.Dilation), map.PaddingMode, g.Groups, bias)
+                    : nn.Conv3d(
+                        map.InputChannels, map.OutputChannels, Triple(map.KernelSize), Triple(g.Stride), Triple([.. map.Padding]), Triple(g.Dilation), map.PaddingMode,
+                        g.Groups, bias),
+                twin, weight);
+        }));
+    }
+
+    private static void TransposedConvolutions()
+    {
+        static TransposedConvolutionMap Map(Convolution layer)
+            => new(layer.in_channels, layer.out_channels, layer.kernel_size, layer.stride, layer.padding, layer.output_padding, layer.dilation, layer.groups);
+
+        Register(new LayerConversion<ConvTranspose1d, BayesConvTranspose1d>((layer, options) => new BayesConvTranspose1d(Map(layer), layer.weight, layer.bias, options), (twin, weight) =>
+        {
+            (var map, bool bias) = ((TransposedConvolutionMap)twin.Map, twin.BiasPosterior is not null);
+            ConvolutionGeometry g = map.Geometry;
+            return Fill(
+                nn.ConvTranspose1d(
+                    map.InputChannels, map.OutputChannels, map.KernelSize[0], g.Stride[0], g.Padding[0], g.OutputPadding[0], g.Dilation[0], groups: g.Groups, bias: bias),
+                twin, weight);
+        }));
+        Register(new LayerConversion<ConvTranspose2d, BayesConvTranspose2d>((layer, options) => new BayesConvTranspose2d(Map(layer), layer.weight, layer.bias, options), (twin, weight) =>
+        {
+            (var map, bool bias) = ((TransposedConvolutionMap)twin.Map, twin.BiasPosterior is not null);
+            ConvolutionGeometry g = map.Geometry;
+            return Fill(
+                nn.ConvTranspose2d(
+                    map.InputChannels, map.OutputChannels, Pair(map.KernelSize), Pair(g.Stride), Pair(g.Padding), Pair(g.OutputPadding), Pair(g.Dilation), groups: g.Groups,
+                    bias: bias),
+                twin, weight);
+        }));
+        Register(new LayerConversion<ConvTranspose3d, BayesConvTranspose3d>((layer, options) => new BayesConvTranspose3d(Map(layer), layer.weight, layer.bias, options), (twin, weight) =>
+        {
+            (var map, bool bias) = ((TransposedConvolutionMap)twin.Map, twin.BiasPosterior is not null);
+            ConvolutionGeometry g = map.Geometry;
+            return Fill(
+                nn.ConvTranspose3d(
+                    map.InputChannels, map.OutputChannels, Triple(map.KernelSize), Triple(g.Stride), Triple(g.Padding), Triple(g.OutputPadding), Triple(g.Dilation),
+                    groups: g.Groups, bias: bias),
+                twin, weight);
+        }));
+    }
+
+    /// <summary>A layer with the weights of a twin, whose posteriors have the names of the layer's parameters; on their device and of their type.</summary>
+    private static TLayer Fill<TLayer>(TLayer layer, nn.Module twin, Func<Posterior, Tensor> weight)
         where TLayer : nn.Module
     {
-        Tensor mean = weight(twin.WeightPosterior);
-        TLayer layer = create(twin.BiasPosterior is not null, mean.device, mean.dtype);
-        (Tensor own, Tensor? bias) = parts(layer);
-        own.copy_(mean);
-        bias?.copy_(weight(twin.BiasPosterior!));
+        Dictionary<string, Tensor> weights = twin.named_children().Where(child => child.module is Posterior).ToDictionary(child => child.name, child => weight((Posterior)child.module));
+        Tensor first = weights.Values.First();
+        layer.to(first.dtype).to(first.device);
+        foreach ((string name, Parameter parameter) in layer.named_parameters())
+            parameter.copy_(weights[name]);
         return layer;
     }
 
-    private static (Tensor Weight, Tensor? Bias) Parts(Linear layer) => (layer.weight, layer.bias);
+    private static string? WhyNotRecurrent(nn.Module layer)
+        => layer.named_parameters().Any(entry => entry.name == "weight_ih_l1")
+            ? $"it has several layers, and TorchSharp does not tell their dropout; put new Bayes{layer.GetType().Name}(layer, batchFirst, dropout) in its place"
+            : null;
 
-    private static (Tensor Weight, Tensor? Bias) Parts(Convolution layer) => (layer.weight, layer.bias);
+    // The one setting of a recurrent layer that neither its parameters nor a property tells.
+    private static bool BatchFirst(nn.Module layer) => (bool)layer.GetType().GetField("_batch_first", BindingFlags.Instance | BindingFlags.NonPublic)!.GetValue(layer)!;
 
-    private static ConvolutionMap MapOf(Convolution layer)
-        => new(
-            layer.in_channels, layer.out_channels, layer.kernel_size, layer.stride, layer.padding, layer.padding_type == Padding.Same, layer.dilation, layer.groups,
-            layer.padding_mode);
+    private static bool HasBias(nn.Module twin) => twin.named_children().Any(child => child.name == "bias_ih_l0");
 
-    private static Conv1d Conv1d(ConvolutionMap map, bool hasBias, Device device, ScalarType type)
-        => map.SamePadding
-            ? nn.Conv1d(map.InputChannels, map.OutputChannels, map.KernelSize[0], Padding.Same, map.Stride[0], map.Dilation[0], map.PaddingMode, map.Groups, hasBias, device, type)
-            : nn.Conv1d(
-                map.InputChannels, map.OutputChannels, map.KernelSize[0], map.Stride[0], map.Padding[0], map.Dilation[0], map.PaddingMode, map.Groups, hasBias, device, type);
+    private static (long, long) Pair(long[] sizes) => (sizes[0], sizes[1]);
 
-    private static Conv2d Conv2d(ConvolutionMap map, bool hasBias, Device device, ScalarType type)
-        => map.SamePadding
-            ? nn.Conv2d(
-                map.InputChannels, map.OutputChannels, Pair(map.KernelSize), Padding.Same, Pair(map.Stride), Pair(map.Dilation), map.PaddingMode, map.Groups, hasBias, device, type)
-            : nn.Conv2d(
-                map.InputChannels, map.OutputChannels, Pair(map.KernelSize), Pair(map.Stride), Pair(map.Padding), Pair(map.Dilation), map.PaddingMode, map.Groups, hasBias,
-                device, type);
-
-    private static Conv3d Conv3d(ConvolutionMap map, bool hasBias, Device device, ScalarType type)
-        => map.SamePadding
-            ? nn.Conv3d(
-                map.InputChannels, map.OutputChannels, Triple(map.KernelSize), Padding.Same, Triple(map.Stride), Triple(map.Dilation), map.PaddingMode, map.Groups, hasBias,
-                device, type)
-            : nn.Conv3d(
-                map.InputChannels, map.OutputChannels, Triple(map.KernelSize), Triple(map.Stride), Triple(map.Padding), Triple(map.Dilation), map.PaddingMode, map.Groups,
-                hasBias, device, type);
-
-    private static (long, long) Pair(IReadOnlyList<long> sizes) => (sizes[0], sizes[1]);
-
-    private static (long, long, long) Triple(IReadOnlyList<long> sizes) => (sizes[0], sizes[1], sizes[2]);
+    private static (long, long, long) Triple(long[] sizes) => (sizes[0], sizes[1], sizes[2]);
 }

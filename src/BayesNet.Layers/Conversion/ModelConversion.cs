@@ -84,8 +84,8 @@ public static class ModelConversion
             LayerConversion? conversion = LayerConversions.OfDeterministic(module);
             long parameters = module.parameters(recurse: module is IBayesianModule).Sum(parameter => parameter.numel());
             BayesOptions? own = null;
-            string? reason = conversion is null ? module is IBayesianModule ? "it is Bayesian already" : $"{ModuleSlot.Format(module.GetType())} has no Bayesian twin"
-                : notSelected[module] ?? (!options.Frozen && module.parameters().All(parameter => !parameter.requires_grad) ? "its parameters are frozen" : null)
+            string? reason = conversion is null ? module is IBayesianModule ? "it is Bayesian already" : LayerConversions.WhyNoTwin(module)
+                : conversion.WhyNot(module) ?? notSelected[module] ?? (!options.Frozen && module.parameters().All(parameter => !parameter.requires_grad) ? "its parameters are frozen" : null)
                 ?? ((own = options.OptionsFor is { } choose ? choose(name, module) : options.Options) is null ? "the options leave it out" : null);
             if (reason is null)
             {

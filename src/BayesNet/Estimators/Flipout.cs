@@ -37,4 +37,13 @@ internal sealed class Flipout : Estimator
             output = output.Plus(map.OverPositions(GaussianSample.Weights(bias, noise, batch), output.dim()));
         return output.MoveToOuterDisposeScope();
     }
+
+    internal override HeldDraw Hold(AffineMap map, Posterior weight, Posterior? bias, long batch, NoiseSource noise)
+    {
+        Tensor mean = weight.Mean;
+        Tensor inputSigns = noise.Signs([batch, map.InputChannels], mean.dtype, mean.device);
+        Tensor outputSigns = noise.Signs([batch, map.OutputChannels], mean.dtype, mean.device);
+        Tensor deviation = GaussianSample.Deviation(weight, noise);
+        return new SignedDeviation(map, mean, inputSigns, outputSigns, deviation, bias is null ? null : GaussianSample.Weights(bias, noise, batch));
+    }
 }

@@ -24,6 +24,12 @@ internal sealed class SharedWeights : Estimator
             return means.Plus(Lookups.Shared(map, weight, input, noise)).MoveToOuterDisposeScope();
         }
 
-        return map.Apply(input, GaussianSample.Weights(weight, noise), bias is null ? null : GaussianSample.Weights(bias, noise)).MoveToOuterDisposeScope();
+        return Draw(map, weight, bias, noise).Apply(input).MoveToOuterDisposeScope();
     }
+
+    internal override bool IsOneWeight => true;
+
+    /// <summary>w and b.</summary>
+    internal static OneWeight Draw(AffineMap map, Posterior weight, Posterior? bias, NoiseSource noise)
+        => new(map, GaussianSample.Weights(weight, noise), bias is null ? null : GaussianSample.Weights(bias, noise));
 }

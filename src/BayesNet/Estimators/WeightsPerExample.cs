@@ -35,13 +35,14 @@ internal sealed class WeightsPerExample : Estimator
         }
         else
         {
-            Tensor weights = GaussianSample.Weights(weight, noise, batch);
-            Tensor? biases = bias is null ? null : GaussianSample.Weights(bias, noise, batch);
-            return map.ApplyPerExample(input, weights, biases).MoveToOuterDisposeScope();
+            return Hold(map, weight, bias, batch, noise).Apply(input).MoveToOuterDisposeScope();
         }
 
         if (bias is not null)
             output = output.Plus(map.OverPositions(GaussianSample.Weights(bias, noise, batch), output.dim()));
         return output.MoveToOuterDisposeScope();
     }
+
+    internal override HeldDraw Hold(AffineMap map, Posterior weight, Posterior? bias, long batch, NoiseSource noise)
+        => new WeightOfEachExample(map, GaussianSample.Weights(weight, noise, batch), bias is null ? null : GaussianSample.Weights(bias, noise, batch));
 }

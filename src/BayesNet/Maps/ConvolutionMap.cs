@@ -42,20 +42,14 @@ public sealed class ConvolutionMap : SpatialMap
         _weightShape = [outputChannels, inputChannels / groups, .. KernelSize];
         if (samePadding && Geometry.Stride.Any(step => step != 1))
             throw new ArgumentException("Padding.Same needs a stride of 1: with a larger one no padding keeps the extent. Give padding in numbers.", nameof(stride));
-        (SamePadding, PaddingMode, Padding) = (samePadding, paddingMode, [.. _padding]);
+        (SamePadding, PaddingMode, Padding) = (samePadding, paddingMode, [.. Geometry.Padding]);
         (_explicitPadding, _explicitMode) = ResolvePadding(samePadding, paddingMode);
     }
 
     /// <inheritdoc/>
     public override ReadOnlySpan<long> WeightShape => _weightShape;
 
-    /// <summary>Extents of the kernel, one a spatial dimension, as in all the lists.</summary>
-    public IReadOnlyList<long> KernelSize => _weightShape[2..];
-
-    /// <summary>Steps of the kernel.</summary>
-    public IReadOnlyList<long> Stride => _stride;
-
-    /// <summary>Cells added on both sides; of no meaning where <see cref="SamePadding"/>.</summary>
+    /// <summary>Cells added on both sides, by number; none where <see cref="SamePadding"/>.</summary>
     public IReadOnlyList<long> Padding { get; }
 
     /// <summary>Whether the padding keeps the input's extent.</summary>
@@ -63,12 +57,6 @@ public sealed class ConvolutionMap : SpatialMap
 
     /// <summary>What the padding holds.</summary>
     public PaddingModes PaddingMode { get; }
-
-    /// <summary>Distances between kernel cells.</summary>
-    public IReadOnlyList<long> Dilation => _dilation;
-
-    /// <summary>Number of groups.</summary>
-    public long Groups => _groups;
 
     /// <summary>This map, if it has the given number of spatial dimensions.</summary>
     /// <exception cref="ArgumentException">It has another.</exception>

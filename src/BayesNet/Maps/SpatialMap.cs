@@ -43,9 +43,9 @@ public abstract class SpatialMap : AffineMap, ILocalProducts
     /// <inheritdoc/>
     public sealed override long InputChannels { get; }
 
-    private protected long[] KernelSize { get; }
+    internal long[] KernelSize { get; }
 
-    private protected ConvolutionGeometry Geometry { get; }
+    internal ConvolutionGeometry Geometry { get; }
 
     bool ILocalProducts.HasGradients => ConvolutionGradient.IsAvailable;
 

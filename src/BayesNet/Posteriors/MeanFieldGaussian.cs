@@ -113,6 +113,8 @@ public sealed class MeanFieldGaussian : IndependentGaussian
 
     private protected override Tensor RowFactor(Tensor rows)
     {
+        if (Mask is not null)
+            return base.RowFactor(rows);
         using Tensor parameter = ScaleParameter.index_select(0, rows);
         return ScaleParameterization.Scale(parameter);
     }

@@ -24,6 +24,7 @@ internal static class RowIndependence
     /// <summary>Whether a layer is one of those known.</summary>
     internal static bool IsKnown(nn.Module layer) => layer switch
     {
+        IRowwiseModule module => module.ComputesRowByRow,
         IBayesianModule => layer.modules().All(part => part is not BatchNorm { track_running_stats: false }),
         Flatten flatten => flatten.start_dim >= 1,
         Unflatten unflatten => unflatten.dim >= 1,

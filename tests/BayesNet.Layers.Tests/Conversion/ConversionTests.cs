@@ -215,7 +215,7 @@ public sealed class ConversionTests
     [Fact]
     public void ACopyOfWhatTorchSharpKeepsInNativeMemoryIsRefused()
     {
-        using var model = nn.Sequential(("embedding", new Flat(nn.LSTM(3, 4))), ("out", nn.Linear(4, 1)));
+        using var model = nn.Sequential(("embedding", new Flat(nn.LSTM(3, 4, numLayers: 2))), ("out", nn.Linear(4, 1)));
         ConversionException error = Assert.Throws<ConversionException>(
             () => model.ToBayesian(new ConversionOptions { Copy = true, Layers = LayerSelection.LastLayer }));
         Assert.Contains("LSTM", error.Message, StringComparison.Ordinal);

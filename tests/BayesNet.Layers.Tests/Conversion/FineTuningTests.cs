@@ -21,6 +21,7 @@ public sealed class FineTuningTests : IDisposable
 
     [Theory]
     [InlineData("cnn")]
+    [InlineData("lstm")]
     public void AnotherProcessPredictsTheSame(string name)
     {
         using var scope = NewDisposeScope();

@@ -47,6 +47,67 @@ public sealed class GeometryTests
         }
     }
 
+    [Fact]
+    public void AnEmbedding()
+    {
+        using var scope = NewDisposeScope();
+        Embedding layer = nn.Embedding(7, 3);
+        Tensor x = tensor(new long[,] { { 0, 3 }, { 6, 3 } });
+        nn.Module<Tensor, Tensor> twin = layer.ToBayesian();
+        Assert.IsType<BayesEmbedding>(twin);
+        using (twin.WithEstimator(Estimator.MeanOnly))
+            Assert.True(twin.call(x).eq(layer.call(x)).all().item<bool>());
+        Assert.True(twin.ToDeterministic().call(x).eq(layer.call(x)).all().item<bool>());
+    }
+
+    [Theory]
+    [InlineData(true, true)]
+    [InlineData(false, false)]
+    public void ABilinearLayer(bool hasBias, bool wide)
+    {
+        using var scope = NewDisposeScope();
+        ScalarType type = wide ? ScalarType.Float64 : ScalarType.Float32;
+        Bilinear layer = nn.Bilinear(3, 4, 2, hasBias, dtype: type);
+        Tensor a = randn(5, 3, dtype: type), b = randn(5, 4, dtype: type);
+        var twin = Assert.IsType<BayesBilinear>(((nn.Module)layer).ToBayesian());
+        using (twin.WithEstimator(Estimator.MeanOnly))
+            Assert.True(twin.call(a, b).allclose(layer.call(a, b), 1e-5, 1e-6));
+        var back = Assert.IsType<Bilinear>(((nn.Module)twin).ToDeterministic());
+        Assert.True(back.call(a, b).allclose(layer.call(a, b)));
+    }
+
+    [Theory]
+    [InlineData(true, true, true)]
+    [InlineData(false, false, false)]
+    public void RecurrentLayers(bool hasBias, bool batchFirst, bool bidirectional)
+    {
+        using var scope = NewDisposeScope();
+        Tensor x = randn(3, 4, 5);
+        LSTM lstm = nn.LSTM(5, 6, bias: hasBias, batchFirst: batchFirst, bidirectional: bidirectional);
+        var twin = Assert.IsType<BayesLSTM>(((nn.Module)lstm).ToBayesian());
+        Tensor expected = lstm.call(x).Item1;
+        using (twin.WithEstimator(Estimator.MeanOnly))
+            Assert.True(twin.call(x).Item1.allclose(expected, 1e-5, 1e-6));
+        Assert.True(Assert.IsType<LSTM>(((nn.Module)twin).ToDeterministic()).call(x).Item1.allclose(expected, 1e-5, 1e-6));
+
+        GRU gru = nn.GRU(5, 6, bias: hasBias, batchFirst: batchFirst, bidirectional: bidirectional);
+        var gruTwin = Assert.IsType<BayesGRU>(((nn.Module)gru).ToBayesian());
+        expected = gru.call(x).Item1;
+        using (gruTwin.WithEstimator(Estimator.MeanOnly))
+            Assert.True(gruTwin.call(x).Item1.allclose(expected, 1e-5, 1e-6));
+        Assert.True(Assert.IsType<GRU>(((nn.Module)gruTwin).ToDeterministic()).call(x).Item1.allclose(expected, 1e-5, 1e-6));
+    }
+
+    [Fact]
+    public void WhatTorchSharpDoesNotTellIsAReasonToKeepALayer()
+    {
+        using var model = nn.ModuleList<nn.Module>(nn.LSTM(2, 2, numLayers: 2), nn.MultiheadAttention(4, 2), nn.Linear(1, 1));
+        ((nn.Module)model).ToBayesian(null, out ConversionReport report);
+        Assert.Equal("2", Assert.Single(report.Converted).Name);
+        Assert.Contains("does not tell their dropout", report.Entries[0].Reason, StringComparison.Ordinal);
+        Assert.Contains("number of its heads", report.Entries[1].Reason, StringComparison.Ordinal);
+    }
+
     private static IEnumerable<(string Name, Func<nn.Module<Tensor, Tensor>> Layer, long[] Input)> All()
     {
         yield return ("linear", () => nn.Linear(4, 3), [5, 4]);
@@ -64,6 +125,9 @@ public sealed class GeometryTests
             }
         }
 
+        yield return ("transposed 1d", () => nn.ConvTranspose1d(4, 6, 3, 2, 1, 1, 1, groups: 2), [2, 4, 9]);
+        yield return ("transposed 2d", () => nn.ConvTranspose2d(4, 6, (3, 2), (2, 3), (1, 0), (1, 2), (1, 2), groups: 2, bias: false, dtype: ScalarType.Float64), [2, 4, 5, 4]);
+        yield return ("transposed 3d", () => nn.ConvTranspose3d(2, 4, (3, 2, 2), (2, 1, 2), (1, 0, 1), (1, 0, 1), (1, 1, 1), groups: 2), [2, 2, 4, 3, 3]);
         yield return ("conv2d valid", () => nn.Conv2d(2, 3, 3, Padding.Valid, 2), [2, 2, 7, 8]);
         yield return ("conv3d same", () => nn.Conv3d(2, 2, 3, Padding.Same, dtype: ScalarType.Float64), [2, 2, 5, 5, 5]);
     }
