@@ -104,16 +104,16 @@ public sealed class TwinTests
 
     /// <summary>For every overload of torch.nn's factories there is one of ours whose parameters are the same, in order, with the same defaults.</summary>
     [Theory]
-    [InlineData("Linear")]
-    [InlineData("Conv1d")]
-    [InlineData("Conv2d")]
-    [InlineData("Conv3d")]
     [InlineData("LSTM")]
     [InlineData("GRU")]
     [InlineData("RNN")]
     [InlineData("MultiheadAttention")]
     [InlineData("TransformerEncoderLayer")]
     [InlineData("TransformerDecoderLayer")]
+    [InlineData("Linear")]
+    [InlineData("Conv1d")]
+    [InlineData("Conv2d")]
+    [InlineData("Conv3d")]
     public void FactoriesTakeTheTwinsArguments(string factory)
     {
         static string[] Signature(MethodInfo method) => [.. method.GetParameters().Where(parameter => parameter.ParameterType != typeof(BayesOptions))

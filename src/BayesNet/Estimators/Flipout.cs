@@ -1,5 +1,6 @@
 using BayesNet.Maps;
 using BayesNet.Posteriors;
+using BayesNet.Runtime;
 using static TorchSharp.torch;
 
 namespace BayesNet.Estimators;
@@ -23,7 +24,16 @@ internal sealed class Flipout : Estimator
     public override Tensor Forward(AffineMap map, Posterior weight, Posterior? bias, Tensor input, NoiseSource noise)
     {
         using var scope = NewDisposeScope();
-        return Hold(map, weight, bias, input.size(0), noise).Apply(input).MoveToOuterDisposeScope();
+        long batch = input.size(0);
+        Tensor mean = map.Apply(input, weight.Mean, null);
+        Tensor inputSigns = noise.Signs([batch, map.InputChannels], input.dtype, input.device);
+        Tensor outputSigns = noise.Signs([batch, map.OutputChannels], input.dtype, input.device);
+        Tensor deviation = GaussianSample.Deviation(weight, noise);
+        Tensor perturbation = map.Apply(input.mul(map.OverPositions(inputSigns, input.dim())), deviation, null);
+        Tensor output = addcmul(mean, perturbation, map.OverPositions(outputSigns, mean.dim()), Scalars.One);
+        if (bias is not null)
+            output = output.Plus(map.OverPositions(GaussianSample.Weights(bias, noise, batch), output.dim()));
+        return output.MoveToOuterDisposeScope();
     }
 
     internal override HeldDraw Hold(AffineMap map, Posterior weight, Posterior? bias, long batch, NoiseSource noise)

@@ -17,7 +17,7 @@ internal sealed class SharedWeights : Estimator
     public override Tensor Forward(AffineMap map, Posterior weight, Posterior? bias, Tensor input, NoiseSource noise)
     {
         using var scope = NewDisposeScope();
-        return Draw(map, weight, bias, noise).Apply(input).MoveToOuterDisposeScope();
+        return map.Apply(input, GaussianSample.Weights(weight, noise), bias is null ? null : GaussianSample.Weights(bias, noise)).MoveToOuterDisposeScope();
     }
 
     internal override bool IsOneWeight => true;
