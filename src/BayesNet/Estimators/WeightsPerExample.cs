@@ -35,7 +35,9 @@ internal sealed class WeightsPerExample : Estimator
         }
         else
         {
-            return Hold(map, weight, bias, batch, noise).Apply(input).MoveToOuterDisposeScope();
+            Tensor weights = GaussianSample.Weights(weight, noise, batch);
+            Tensor? biases = bias is null ? null : GaussianSample.Weights(bias, noise, batch);
+            return map.ApplyPerExample(input, weights, biases).MoveToOuterDisposeScope();
         }
 
         if (bias is not null)
