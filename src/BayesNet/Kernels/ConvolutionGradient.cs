@@ -3,6 +3,15 @@ using static TorchSharp.torch;
 
 namespace BayesNet.Kernels;
 
+/// <summary>The numbers of a convolution, one a spatial dimension.</summary>
+/// <param name="Stride">Steps.</param>
+/// <param name="Padding">Zeros on both sides; of a transposed convolution, cells cut from both sides of the output.</param>
+/// <param name="Dilation">Distances between kernel cells.</param>
+/// <param name="OutputPadding">Cells added on the far side of a transposed convolution's output; else 0.</param>
+/// <param name="IsTransposed">Whether it is a transposed one.</param>
+/// <param name="Groups">Groups.</param>
+internal sealed record ConvolutionGeometry(long[] Stride, long[] Padding, long[] Dilation, long[] OutputPadding, bool IsTransposed, long Groups);
+
 /// <summary>
 /// <c>aten::convolution_backward</c>, which TorchSharp does not bind, through libtorch's stable C interface: the gradients of a convolution
 /// without the graph that autograd would need to find them.
@@ -31,34 +40,30 @@ internal static unsafe class ConvolutionGradient
     /// <param name="gradient">The gradient of the output.</param>
     /// <param name="input">The input; its values are not used.</param>
     /// <param name="weight">The weight.</param>
-    /// <param name="stride">Steps, one a spatial dimension.</param>
-    /// <param name="padding">Zeros on both sides.</param>
-    /// <param name="dilation">Distances between kernel cells.</param>
-    /// <param name="groups">Groups.</param>
+    /// <param name="geometry">The convolution.</param>
     /// <exception cref="InvalidOperationException">libtorch refused.</exception>
-    internal static Tensor OfInput(Tensor gradient, Tensor input, Tensor weight, long[] stride, long[] padding, long[] dilation, long groups)
-        => Call(gradient, input, weight, stride, padding, dilation, groups, ofInput: true);
+    internal static Tensor OfInput(Tensor gradient, Tensor input, Tensor weight, ConvolutionGeometry geometry)
+        => Call(gradient, input, weight, geometry, ofInput: true);
 
     /// <summary>The gradient of the weight; the weight's own values are not used.</summary>
     /// <inheritdoc cref="OfInput"/>
-    internal static Tensor OfWeight(Tensor gradient, Tensor input, Tensor weight, long[] stride, long[] padding, long[] dilation, long groups)
-        => Call(gradient, input, weight, stride, padding, dilation, groups, ofInput: false);
+    internal static Tensor OfWeight(Tensor gradient, Tensor input, Tensor weight, ConvolutionGeometry geometry)
+        => Call(gradient, input, weight, geometry, ofInput: false);
 
     // convolution_backward(grad_output, input, weight, bias_sizes?, stride, padding, dilation, transposed, output_padding, groups, output_mask)
-    private static Tensor Call(
-        Tensor gradient, Tensor input, Tensor weight, long[] stride, long[] padding, long[] dilation, long groups, bool ofInput)
+    private static Tensor Call(Tensor gradient, Tensor input, Tensor weight, ConvolutionGeometry geometry, bool ofInput)
     {
         ulong* stack = stackalloc ulong[Arguments];
         stack[0] = Handle(gradient);
         stack[1] = Handle(input);
         stack[2] = Handle(weight);
         stack[3] = 0;
-        stack[4] = List(stride);
-        stack[5] = List(padding);
-        stack[6] = List(dilation);
-        stack[7] = 0;
-        stack[8] = List(new long[stride.Length]);
-        stack[9] = (ulong)groups;
+        stack[4] = List(geometry.Stride);
+        stack[5] = List(geometry.Padding);
+        stack[6] = List(geometry.Dilation);
+        stack[7] = geometry.IsTransposed ? 1UL : 0;
+        stack[8] = List(geometry.OutputPadding);
+        stack[9] = (ulong)geometry.Groups;
         stack[10] = List([ofInput ? 1 : 0, ofInput ? 0 : 1, 0]);
         fixed (byte* name = "aten::convolution_backward\0"u8, overload = "\0"u8)
         {
