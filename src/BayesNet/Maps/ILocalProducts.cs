@@ -8,6 +8,9 @@ namespace BayesNet.Maps;
 /// </summary>
 internal interface ILocalProducts
 {
+    /// <summary>Whether this process has what the gradients need.</summary>
+    bool HasGradients => true;
+
     /// <summary>The input as the product reads it, contiguous; differentiable.</summary>
     Tensor Prepare(Tensor input);
 
