@@ -1,5 +1,4 @@
 using BayesNet.Runtime;
-using TorchSharp;
 using static TorchSharp.torch;
 
 namespace BayesNet.Layers;

@@ -1,7 +1,6 @@
 using System.Runtime.InteropServices;
 using BayesNet.Maps;
 using BayesNet.Prediction;
-using BayesNet.Runtime;
 using TorchSharp;
 using static TorchSharp.torch;
 

@@ -1,7 +1,5 @@
 using BayesNet.Maps;
 using BayesNet.Runtime;
-using TorchSharp;
-using TorchSharp.Modules;
 using static TorchSharp.torch;
 
 namespace BayesNet.Layers;

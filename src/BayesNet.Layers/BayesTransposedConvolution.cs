@@ -3,6 +3,8 @@ using static TorchSharp.torch;
 
 namespace BayesNet.Layers;
 
+#pragma warning disable CA1707 // The argument is that of torch.nn.
+
 /// <summary>What <see cref="BayesConvTranspose1d"/>, <see cref="BayesConvTranspose2d"/> and <see cref="BayesConvTranspose3d"/> have in common.</summary>
 /// <remarks>
 /// Local reparameterization draws independent noise for every output pixel: the marginals are exact, the covariance between the pixels

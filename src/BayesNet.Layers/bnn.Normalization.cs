@@ -1,6 +1,4 @@
 using BayesNet.Maps;
-using TorchSharp;
-using TorchSharp.Modules;
 using static TorchSharp.torch;
 
 namespace BayesNet.Layers;

@@ -37,6 +37,8 @@ internal static class SparsityText
         }
 
         Figure.Line(figure[0], [Math.Log10(PublishedCompression)], [Math.Log10(PublishedError)], Figure.Ink, legend: "Molchanov et al. 2017, 60,000 images", marker: 9);
+        Figure.Line(figure[0], [0], [Math.Log10(deterministic.Error)], Figure.Colors[2], legend: Deterministic, marker: 9);
+        figure[0].ShowLegend(ScottPlot.Alignment.UpperLeft);
         document.Figure("sparsity", figure, "Test error against compression; the sparse network by its threshold on ln α, the Gaussian one by the share of its weights pruned.");
         document.Section("Sparse variational dropout");
         document.Paragraph("Gaussian weights with the log-uniform prior, its divergence by the fit of Molchanov et al.; the KL term rises from zero over the first half of the epochs.");

@@ -1,14 +1,12 @@
 using BayesNet.Maps;
 using BayesNet.Posteriors;
-using BayesNet.Runtime;
 using TorchSharp;
 using static TorchSharp.torch;
 
 namespace BayesNet.Estimators;
 
 /// <summary>
-/// The images of a table's deviations by a map that looks rows up, with noise for the rows that are looked up and no others: a table of a
-/// million rows costs what the batch reads of it.
+/// The images of a table's deviations by a map that looks rows up, with noise for the rows that are looked up and no others.
 /// </summary>
 /// <remarks>Other posteriors than <see cref="IRowwise"/> ones draw the whole table.</remarks>
 internal static class Lookups

@@ -24,7 +24,7 @@ internal sealed class SharedWeights : Estimator
             return means.Plus(Lookups.Shared(map, weight, input, noise)).MoveToOuterDisposeScope();
         }
 
-        return Draw(map, weight, bias, noise).Apply(input).MoveToOuterDisposeScope();
+        return map.Apply(input, GaussianSample.Weights(weight, noise), bias is null ? null : GaussianSample.Weights(bias, noise)).MoveToOuterDisposeScope();
     }
 
     internal override bool IsOneWeight => true;

@@ -28,7 +28,7 @@ internal sealed class WeightsPerExample : Estimator
         {
             output = map.Apply(input, weight.Mean, null).Plus(Lookups.PerExample(map, weight, input, noise));
         }
-        else if (weight is IInputMultiplicative multiplicative && map.WeightShape[map.Layout.InputDimension] == map.InputChannels)
+        else if (weight is IInputMultiplicative multiplicative && map.WhyNotByOutput is null && map.WeightShape[map.Layout.InputDimension] == map.InputChannels)
         {
             Tensor factor = multiplicative.InputFactor(weight.SampleNoise(noise, [batch]));
             output = map.Apply(input.mul(map.OverPositions(factor, input.dim())), weight.Mean, null);

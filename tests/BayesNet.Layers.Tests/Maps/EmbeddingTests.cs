@@ -92,7 +92,7 @@ public sealed class EmbeddingTests
         using var trainer = new VariationalTrainer(model, likelihood, 32, new TrainerOptions { Epochs = 30, BatchSize = 16, LearningRate = 0.02, Seed = 1 });
         Assert.False(trainer.IsCompiled);
         Tensor x = randint(9, [32, 3], ScalarType.Int64), y = x.eq(4).any(1).to(ScalarType.Float32).unsqueeze(1);
-        FitResult fit = trainer.Fit(new TrainingData(x, y));
+        FitResult fit = trainer.Fit(new TrainingData(x, y), cancellationToken: TestContext.Current.CancellationToken);
         Assert.True(fit.History[^1].NegativeLogLikelihood < fit.History[0].NegativeLogLikelihood);
         using Predictive predictive = trainer.Predict(x, 20);
         Assert.Equal([32, 1], predictive.Mean.shape);

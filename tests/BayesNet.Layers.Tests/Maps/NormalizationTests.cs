@@ -1,5 +1,4 @@
 using BayesNet.Estimators;
-using BayesNet.Posteriors;
 using BayesNet.Priors;
 using BayesNet.TestKit;
 using TorchSharp;

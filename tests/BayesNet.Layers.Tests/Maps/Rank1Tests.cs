@@ -162,7 +162,7 @@ public sealed class Rank1Tests
         using var trainer = new VariationalTrainer(model, likelihood, 64, new TrainerOptions { Epochs = 40, BatchSize = 32, LearningRate = 0.02, Seed = 1 });
         Assert.False(trainer.IsCompiled);
         Tensor x = randn(64, 2), y = x.sum(dim: 1, keepdim: true);
-        FitResult fit = trainer.Fit(new TrainingData(x, y));
+        FitResult fit = trainer.Fit(new TrainingData(x, y), cancellationToken: TestContext.Current.CancellationToken);
         Assert.True(fit.History[^1].NegativeLogLikelihood < fit.History[0].NegativeLogLikelihood / 4);
         using BayesNet.Prediction.Predictive predictive = trainer.Predict(x, 30);
         Assert.True(predictive.Epistemic.min().item<float>() > 0);

@@ -57,7 +57,7 @@ public sealed class EstimatorContract
         if (parts.Refused())
             return;
 
-        Tensor input = parts.Leaf(parts.Input.clone());
+        Tensor input = Parts.Leaf(parts.Input.clone());
         Tensor slope = randn(parts.Forward().shape, dtype: ScalarType.Float64);
         (string, Tensor)[] leaves =
         [
@@ -85,7 +85,7 @@ public sealed class EstimatorContract
             using var parts = new Parts(estimatorName, mapName, posteriorName, dtype);
             if (parts.Refused())
                 return;
-            Tensor input = parts.Leaf(zeros_like(parts.Input));
+            Tensor input = Parts.Leaf(zeros_like(parts.Input));
             Tensor output = parts.EstimatorCase.Estimator.Forward(parts.Map, parts.Weight, null, input, parts.Noise);
             Assert.True(output.isfinite().all().item<bool>());
             (output.square().sum() + output.sum()).backward();
@@ -143,7 +143,7 @@ public sealed class EstimatorContract
         public NoiseSource Noise { get; }
 
         /// <summary>The tensor as a leaf that wants a gradient, where its entries are numbers.</summary>
-        public Tensor Leaf(Tensor value) => value.is_floating_point() ? value.requires_grad_(true) : value;
+        public static Tensor Leaf(Tensor value) => value.is_floating_point() ? value.requires_grad_(true) : value;
 
         public Tensor Forward(Tensor? input = null) => EstimatorCase.Estimator.Forward(Map, Weight, Bias, input ?? Input, Noise);
 
