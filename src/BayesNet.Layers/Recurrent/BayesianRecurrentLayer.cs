@@ -34,7 +34,7 @@ namespace BayesNet.Layers.Recurrent;
 /// </remarks>
 /// <typeparam name="TState">The initial state as the twin takes it; null for zeros.</typeparam>
 /// <typeparam name="TResult">The twin's result: the output, and the last state.</typeparam>
-public abstract class BayesianRecurrentLayer<TState, TResult> : nn.Module<Tensor, TState, TResult>, IBayesianModule
+public abstract class BayesianRecurrentLayer<TState, TResult> : nn.Module<Tensor, TState, TResult>, IBayesianModule, IHoldsDraws
 {
     private readonly RecurrentStack _stack;
     private readonly RecurrentGeometry _geometry;

@@ -14,6 +14,11 @@ internal abstract class HeldDraw
     internal abstract Tensor Apply(Tensor input);
 }
 
+/// <summary>A module whose weights are of this kind, so that under local reparameterization too one draw may serve the whole batch.</summary>
+internal interface IHoldsDraws
+{
+}
+
 /// <summary>One weight for the batch.</summary>
 internal sealed class OneWeight(AffineMap map, Tensor weight, Tensor? bias) : HeldDraw
 {

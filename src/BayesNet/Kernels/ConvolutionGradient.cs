@@ -1,4 +1,3 @@
-using BayesNet.Runtime;
 using static TorchSharp.torch;
 
 namespace BayesNet.Kernels;
@@ -16,25 +15,10 @@ internal sealed record ConvolutionGeometry(long[] Stride, long[] Padding, long[]
 /// <c>aten::convolution_backward</c>, which TorchSharp does not bind, through libtorch's stable C interface: the gradients of a convolution
 /// without the graph that autograd would need to find them.
 /// </summary>
-internal static unsafe class ConvolutionGradient
+internal static class ConvolutionGradient
 {
-    private const ulong Version = (2UL << 56) | (10UL << 48);
-    private const int Arguments = 11;
-
-    private static readonly delegate* unmanaged[Cdecl]<byte*, byte*, ulong*, ulong, int> CallDispatcher
-        = (delegate* unmanaged[Cdecl]<byte*, byte*, ulong*, ulong, int>)NativeLibraries.Export("torch_call_dispatcher");
-
-    private static readonly delegate* unmanaged[Cdecl]<nint, nint*, int> NewHandle
-        = (delegate* unmanaged[Cdecl]<nint, nint*, int>)NativeLibraries.Export("aoti_torch_new_tensor_handle");
-
-    private static readonly delegate* unmanaged[Cdecl]<nuint, nint*, int> NewList
-        = (delegate* unmanaged[Cdecl]<nuint, nint*, int>)NativeLibraries.Export("torch_new_list_reserve_size");
-
-    private static readonly delegate* unmanaged[Cdecl]<nint, ulong, int> PushBack
-        = (delegate* unmanaged[Cdecl]<nint, ulong, int>)NativeLibraries.Export("torch_list_push_back");
-
     /// <summary>Whether this libtorch has the interface (2.10 and later).</summary>
-    internal static bool IsAvailable => CallDispatcher != null && NewHandle != null && NewList != null && PushBack != null;
+    internal static bool IsAvailable => StableDispatcher.IsAvailable;
 
     /// <summary>The gradient of the input.</summary>
     /// <param name="gradient">The gradient of the output.</param>
@@ -53,51 +37,24 @@ internal static unsafe class ConvolutionGradient
     // convolution_backward(grad_output, input, weight, bias_sizes?, stride, padding, dilation, transposed, output_padding, groups, output_mask)
     private static Tensor Call(Tensor gradient, Tensor input, Tensor weight, ConvolutionGeometry geometry, bool ofInput)
     {
-        ulong* stack = stackalloc ulong[Arguments];
-        stack[0] = Handle(gradient);
-        stack[1] = Handle(input);
-        stack[2] = Handle(weight);
-        stack[3] = 0;
-        stack[4] = List(geometry.Stride);
-        stack[5] = List(geometry.Padding);
-        stack[6] = List(geometry.Dilation);
-        stack[7] = geometry.IsTransposed ? 1UL : 0;
-        stack[8] = List(geometry.OutputPadding);
-        stack[9] = (ulong)geometry.Groups;
-        stack[10] = List([ofInput ? 1 : 0, ofInput ? 0 : 1, 0]);
-        fixed (byte* name = "aten::convolution_backward\0"u8, overload = "\0"u8)
-        {
-            if (CallDispatcher(name, overload, stack, Version) != 0)
-                throw new InvalidOperationException("aten::convolution_backward failed; libtorch's log has the reason.");
-        }
-
-        Tensor inputGradient = Tensor.UnsafeCreateTensor((nint)stack[0]), weightGradient = Tensor.UnsafeCreateTensor((nint)stack[1]);
-        Tensor.UnsafeCreateTensor((nint)stack[2]).Dispose();
+        Span<ulong> stack =
+        [
+            StableDispatcher.Argument(gradient),
+            StableDispatcher.Argument(input),
+            StableDispatcher.Argument(weight),
+            0,
+            StableDispatcher.Argument(geometry.Stride),
+            StableDispatcher.Argument(geometry.Padding),
+            StableDispatcher.Argument(geometry.Dilation),
+            geometry.IsTransposed ? 1UL : 0,
+            StableDispatcher.Argument(geometry.OutputPadding),
+            (ulong)geometry.Groups,
+            StableDispatcher.Argument([ofInput ? 1L : 0, ofInput ? 0L : 1, 0L]),
+        ];
+        StableDispatcher.Call("aten::convolution_backward\0"u8, "\0"u8, stack);
+        Tensor inputGradient = StableDispatcher.Result(stack[0]), weightGradient = StableDispatcher.Result(stack[1]);
+        StableDispatcher.Result(stack[2]).Dispose();
         (ofInput ? weightGradient : inputGradient).Dispose();
         return ofInput ? inputGradient : weightGradient;
-    }
-
-    // The call takes ownership of handles and lists.
-    private static ulong Handle(Tensor tensor)
-    {
-        nint handle;
-        Check(NewHandle(tensor.Handle, &handle));
-        GC.KeepAlive(tensor);
-        return (ulong)handle;
-    }
-
-    private static ulong List(ReadOnlySpan<long> values)
-    {
-        nint list;
-        Check(NewList((nuint)values.Length, &list));
-        foreach (long value in values)
-            Check(PushBack(list, (ulong)value));
-        return (ulong)list;
-    }
-
-    private static void Check(int status)
-    {
-        if (status != 0)
-            throw new InvalidOperationException("libtorch's stable C interface refused an argument of aten::convolution_backward.");
     }
 }

@@ -6,6 +6,7 @@ namespace BayesNet.Prediction;
 /// The layers of a chain that come before the first with noise, a network's body where only its last layers are Bayesian: computed once for all
 /// samples, which then cost what the rest costs.
 /// </summary>
+/// <remarks>Layers are called one by one, so their hooks run; those of the <c>Sequential</c>s around them do not.</remarks>
 internal sealed class DeterministicBody
 {
     private readonly nn.Module<Tensor, Tensor>[] _body, _rest;

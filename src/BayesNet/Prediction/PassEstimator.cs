@@ -30,18 +30,18 @@ internal enum RowCoupling
 /// </summary>
 internal class PassEstimator : Estimator
 {
-    private readonly bool _isAffine;
+    private readonly bool _holdsDraws;
 
-    private protected PassEstimator(Estimator inner, bool isAffine) => (Inner, _isAffine) = (inner, isAffine);
+    private protected PassEstimator(Estimator inner, bool holdsDraws) => (Inner, _holdsDraws) = (inner, holdsDraws);
 
     /// <summary>The stand-in for a layer's estimator; one for each layer.</summary>
-    internal static PassEstimator For(IBayesianModule layer) => For(layer.Estimator, layer is IBayesianAffine);
+    internal static PassEstimator For(IBayesianModule layer) => For(layer.Estimator, layer is IHoldsDraws);
 
-    private static PassEstimator For(Estimator inner, bool isAffine) => inner switch
+    private static PassEstimator For(Estimator inner, bool holdsDraws) => inner switch
     {
-        Local => new LocalPass(inner, isAffine),
-        Shared => new SharedPass(inner, isAffine),
-        _ => new PassEstimator(inner, isAffine),
+        Local => new LocalPass(inner, holdsDraws),
+        Shared => new SharedPass(inner, holdsDraws),
+        _ => new PassEstimator(inner, holdsDraws),
     };
 
     /// <summary>Whether the layer has no noise.</summary>
@@ -50,7 +50,7 @@ internal class PassEstimator : Estimator
     /// <summary>What binds the rows of a sample; of local reparameterization in a layer that holds draws, recurrent weights.</summary>
     internal RowCoupling Coupling => Inner switch
     {
-        Local when !_isAffine => RowCoupling.Call,
+        Local when _holdsDraws => RowCoupling.Call,
         Mean or Local or PerExample => RowCoupling.None,
         Shared => RowCoupling.Weight,
         _ => RowCoupling.Call,
@@ -137,7 +137,7 @@ internal class PassEstimator : Estimator
     /// Local reparameterization with sigma^2 computed once a prediction and, for the first layer with noise, means and variances of the
     /// outputs once for all samples.
     /// </summary>
-    private sealed class LocalPass(Estimator inner, bool isAffine) : PassEstimator(inner, isAffine)
+    private sealed class LocalPass(Estimator inner, bool holdsDraws) : PassEstimator(inner, holdsDraws)
     {
         private readonly Dictionary<Posterior, Tensor> _variances = [];
         private (Tensor Mean, Tensor StdDev)? _moments;
@@ -197,7 +197,7 @@ internal class PassEstimator : Estimator
     }
 
     /// <summary>Shared weights that stay the same until the next sample, call by call where a pass calls the layer more than once.</summary>
-    private sealed class SharedPass(Estimator inner, bool isAffine) : PassEstimator(inner, isAffine)
+    private sealed class SharedPass(Estimator inner, bool holdsDraws) : PassEstimator(inner, holdsDraws)
     {
         private readonly List<(Tensor Weight, Tensor? Bias)> _draws = [];
         private int _call;

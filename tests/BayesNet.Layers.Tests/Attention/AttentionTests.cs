@@ -1,6 +1,8 @@
 using BayesNet.Estimators;
 using BayesNet.Posteriors;
+using BayesNet.Prediction;
 using BayesNet.TestKit;
+using TorchSharp;
 using TorchSharp.Modules;
 using Xunit;
 using static TorchSharp.torch;
@@ -221,6 +223,40 @@ public sealed class AttentionTests
         Assert.InRange(layer.Projections.Query.WeightPosterior.Mean.abs().max().item<float>() / bound, 0.9, 1.0001);
         Assert.Equal(0, layer.Projections.Output.BiasPosterior!.Mean.abs().max().item<float>());
         Assert.Equal(["bias_k", "bias_v"], layer.named_parameters().Select(entry => entry.name).Where(name => !name.Contains('.')));
+    }
+
+    [Fact]
+    public void TheDocumentedStackRuns()
+    {
+        using var scope = NewDisposeScope();
+        using var model = nn.Sequential(
+            ("embed", bnn.Linear(3, 32)),
+            ("first", bnn.TransformerEncoderLayer(32, 4, batchFirst: true, dim_feedforward: 64)),
+            ("second", bnn.TransformerEncoderLayer(32, 4, batchFirst: true, dim_feedforward: 64)),
+            ("flatten", nn.Flatten()),
+            ("head", bnn.Linear(32 * 20, 1)));
+        Assert.Equal([5, 1], model.call(randn(5, 20, 3)).shape);
+
+        // Rows are known to be independent: samples are computed together.
+        Assert.Equal([7, 5, 1], Predictor.SampleOutputs(model, randn(5, 20, 3), 7).shape);
+    }
+
+    [Fact]
+    public void CudaGivesTheCpusOutput()
+    {
+        Device cuda = CudaDevice.Required();
+        using var scope = NewDisposeScope();
+        using var model = bnn.TransformerEncoderLayer(8, 2, batchFirst: true, dim_feedforward: 16, dropout: 0);
+        Tensor input = randn(4, 3, 8), expected, found;
+        using (model.WithEstimator(Estimator.MeanOnly))
+        {
+            expected = model.call(input);
+            model.to(cuda);
+            found = model.call(input.to(cuda)).cpu();
+        }
+
+        Assert.InRange((expected - found).abs().max().item<float>(), 0, 1e-4f);
+        Assert.True(model.call(input.to(cuda)).isfinite().all().item<bool>());
     }
 
     [Fact]

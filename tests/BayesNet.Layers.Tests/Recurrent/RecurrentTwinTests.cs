@@ -1,6 +1,7 @@
 using BayesNet.Estimators;
 using BayesNet.Posteriors;
 using BayesNet.Priors;
+using BayesNet.TestKit;
 using TorchSharp;
 using TorchSharp.Modules;
 using Xunit;
@@ -155,6 +156,28 @@ public sealed class RecurrentTwinTests
                     var ownRnn = ((BayesRNN)module).call(input);
                     return (ownRnn.Item1.data, [ownRnn.Item2]);
             }
+        }
+    }
+
+    [Fact]
+    public void CudaGivesTheCpusOutput()
+    {
+        Device cuda = CudaDevice.Required();
+        using var scope = NewDisposeScope();
+        using var layer = bnn.LSTM(3, 8, numLayers: 2, bidirectional: true);
+        Tensor input = randn(4, 2, 3), expected, found;
+        using (layer.WithEstimator(Estimator.MeanOnly))
+        {
+            expected = layer.call(input).Item1;
+            layer.to(cuda);
+            found = layer.call(input.to(cuda)).Item1.cpu();
+        }
+
+        Assert.InRange((expected - found).abs().max().item<float>(), 0, 1e-4f);
+        foreach (EstimatorCase estimator in EstimatorCase.All)
+        {
+            using (layer.WithEstimator(estimator.Estimator))
+                Assert.True(layer.call(input.to(cuda)).Item1.isfinite().all().item<bool>());
         }
     }
 
