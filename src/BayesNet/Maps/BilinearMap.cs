@@ -59,7 +59,7 @@ public sealed class BilinearMap : AffineMap, ILocalProducts
         if (weight.size(0) >= SecondInputs)
             return _ofProducts.Apply(Products(input), weight.flatten(1), bias).MoveToOuterDisposeScope();
         (Tensor first, Tensor second) = Split(input);
-        Tensor projected = nn.functional.linear(second, weight.flatten(0, 1)).unflatten(-1, [weight.size(0), FirstInputs]);
+        Tensor projected = nn.functional.linear(second, weight.flatten(0, 1)).reshape([.. input.shape.AsSpan(..^1), weight.size(0), FirstInputs]);
         Tensor output = projected.matmul(first.unsqueeze(-1)).squeeze(-1);
         return (bias is null ? output : output.Plus(bias)).MoveToOuterDisposeScope();
     }
