@@ -24,7 +24,7 @@ public sealed record MapCase(string Name, Func<AffineMap> Create, long[] InputSh
         new("transposed conv2d", () => new TransposedConvolutionMap(1, 2, [2, 1], [1, 2], null, [0, 1]), [2, 1, 2, 2]),
         new("embedding", () => new EmbeddingMap(4, 2), [2, 3]) { Indices = 4 },
         new("embedding bag", () => new EmbeddingBagMap(3, 2, tensor([0.5, -1, 2, 0, 1, 0.3], [2, 3], ScalarType.Float64)), [2, 3]) { Indices = 3 },
-        new("bilinear", () => new BilinearMap(3, 2, 2), [2, 5]),
+        new("bilinear", () => new BilinearMap(2, 3, 2), [2, 5]),
         new("scale over channels", () => ScaleMap.OverChannels(3), [2, 3, 2]),
     ];
 

@@ -33,12 +33,12 @@ internal sealed class LocalReparameterization(VariancePrecision precision = Vari
 
     public override Tensor Forward(AffineMap map, Posterior weight, Posterior? bias, Tensor input, NoiseSource noise)
     {
-        if (GraphNode.IsAvailable && LocalNode.Fits(map, weight, bias))
+        if (GraphNode.IsAvailable && LocalNode.Fits(map, weight, bias) && (precision != VariancePrecision.Full || ((ILocalProducts)map).IsFused))
             return LocalNode.Forward(map, (MeanFieldGaussian)weight, (MeanFieldGaussian?)bias, input, noise, precision);
         using var scope = NewDisposeScope();
         Tensor mean = map.Apply(input, weight.Mean, bias?.Mean);
         if (bias is null && map is EmbeddingMap && Lookups.Fit(map, weight))
-            return mean.Plus(Lookups.PerLookup(map, weight, input, noise)).MoveToOuterDisposeScope();
+            return mean.Plus(Lookups.PerLookup(weight, input, noise)).MoveToOuterDisposeScope();
         Tensor deviation = ((ILocallyReparameterizable)weight).SampleOutputDeviation(map, input, bias?.Variance, noise);
         return mean.Plus(deviation).MoveToOuterDisposeScope();
     }

@@ -31,12 +31,12 @@ internal static class Lookups
         return Image(map, weight, keys.remainder(tableRows), places, noise).MoveToOuterDisposeScope();
     }
 
-    /// <summary>A draw for every entry of the input, whether or not it names the same row as another.</summary>
-    internal static Tensor PerLookup(AffineMap map, Posterior weight, Tensor input, NoiseSource noise)
+    /// <summary>A draw of the row for every entry of an embedding's input, whether or not it names the same row as another.</summary>
+    internal static Tensor PerLookup(Posterior weight, Tensor input, NoiseSource noise)
     {
         using var scope = NewDisposeScope();
-        Tensor places = arange(input.numel(), dtype: ScalarType.Int64, device: input.device).reshape(input.shape);
-        return Image(map, weight, input.flatten().to(ScalarType.Int64), places, noise).MoveToOuterDisposeScope();
+        Tensor rows = ((IRowwise)weight).SampleRowDeviations(input.flatten(), noise);
+        return rows.reshape([.. input.shape, weight.Shape[1]]).MoveToOuterDisposeScope();
     }
 
     private static Tensor Image(AffineMap map, Posterior weight, Tensor rows, Tensor places, NoiseSource noise)

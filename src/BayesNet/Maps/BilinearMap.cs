@@ -5,9 +5,12 @@ namespace BayesNet.Maps;
 
 /// <summary>
 /// y_o = x1' A_o x2 + b_o, as <c>nn.Bilinear</c> computes it. Both inputs come in one, (..., in1 + in2), x1 before x2; the weight is
-/// (out, in1, in2). It is a linear map of the products x1_i x2_j, which is how it is computed.
+/// (out, in1, in2).
 /// </summary>
-/// <remarks>Local reparameterization is exact: Var[y_o] = sum_ij x1_i^2 x2_j^2 sigma_oij^2. Flipout has signs for both inputs.</remarks>
+/// <remarks>
+/// Computed as a linear map of the products x1_i x2_j, or, where there are fewer outputs than features of x2, as x1' (A_o x2): the smaller of the two
+/// intermediate results, in1 in2 or in1 out an example.
+/// </remarks>
 public sealed class BilinearMap : AffineMap, ILocalProducts
 {
     private readonly long[] _weightShape;
@@ -52,8 +55,13 @@ public sealed class BilinearMap : AffineMap, ILocalProducts
     /// <inheritdoc/>
     public override Tensor Apply(Tensor input, Tensor weight, Tensor? bias)
     {
-        using Tensor products = Products(input), matrix = weight.flatten(1);
-        return _ofProducts.Apply(products, matrix, bias);
+        using var scope = NewDisposeScope();
+        if (weight.size(0) >= SecondInputs)
+            return _ofProducts.Apply(Products(input), weight.flatten(1), bias).MoveToOuterDisposeScope();
+        (Tensor first, Tensor second) = Split(input);
+        Tensor projected = nn.functional.linear(second, weight.flatten(0, 1)).reshape([.. input.shape.AsSpan(..^1), weight.size(0), FirstInputs]);
+        Tensor output = projected.matmul(first.unsqueeze(-1)).squeeze(-1);
+        return (bias is null ? output : output.Plus(bias)).MoveToOuterDisposeScope();
     }
 
     /// <inheritdoc/>
@@ -71,6 +79,8 @@ public sealed class BilinearMap : AffineMap, ILocalProducts
 
     /// <inheritdoc/>
     public override string ToString() => $"bilinear {FirstInputs} x {SecondInputs} -> {OutputChannels}";
+
+    bool ILocalProducts.IsFused => OutputChannels >= SecondInputs;
 
     Tensor ILocalProducts.Prepare(Tensor input)
     {
@@ -100,11 +110,13 @@ public sealed class BilinearMap : AffineMap, ILocalProducts
 
     Tensor ILocalProducts.BiasGradient(Tensor gradient) => ((ILocalProducts)_ofProducts).BiasGradient(gradient);
 
+    private (Tensor First, Tensor Second) Split(Tensor input) => (input.narrow(-1, 0, FirstInputs), input.narrow(-1, FirstInputs, SecondInputs));
+
     /// <summary>x1_i x2_j, (..., in1 in2).</summary>
     private Tensor Products(Tensor input)
     {
         using var scope = NewDisposeScope();
-        Tensor first = input.narrow(-1, 0, FirstInputs), second = input.narrow(-1, FirstInputs, SecondInputs);
+        (Tensor first, Tensor second) = Split(input);
         return first.unsqueeze(-1).mul(second.unsqueeze(-2)).flatten(-2).MoveToOuterDisposeScope();
     }
 }

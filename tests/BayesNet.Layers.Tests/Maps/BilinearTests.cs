@@ -11,14 +11,15 @@ namespace BayesNet.Layers.Tests.Maps;
 public sealed class BilinearTests
 {
     [Theory]
-    [InlineData(true)]
-    [InlineData(false)]
-    public void TheMeanIsTheTwinsOutput(bool hasBias)
+    [InlineData(true, 2)]
+    [InlineData(false, 2)]
+    [InlineData(true, 5)]
+    public void TheMeanIsTheTwinsOutput(bool hasBias, long outputs)
     {
         using var scope = NewDisposeScope();
         using var _ = no_grad();
-        using var twin = nn.Bilinear(4, 3, 2, hasBias);
-        using var layer = bnn.Bilinear(4, 3, 2, hasBias);
+        using var twin = nn.Bilinear(4, 3, outputs, hasBias);
+        using var layer = bnn.Bilinear(4, 3, outputs, hasBias);
         layer.WeightPosterior.Mean.copy_(twin.weight!);
         if (hasBias)
             layer.BiasPosterior!.Mean.copy_(twin.bias!);
@@ -37,19 +38,21 @@ public sealed class BilinearTests
         }
     }
 
-    /// <summary>Var[y] = sum_ij x1_i^2 x2_j^2 sigma_ij^2, by hand, of the fused function.</summary>
-    [Fact]
-    public void TheVarianceIsTheFormulas()
+    /// <summary>Var[y] = sum_ij x1_i^2 x2_j^2 sigma_ij^2, by hand: computed from x1' (A x2), and by the fused function of the products.</summary>
+    [Theory]
+    [InlineData(2)]
+    [InlineData(4)]
+    public void TheVarianceIsTheFormulas(long outputs)
     {
         using var scope = NewDisposeScope();
         using var _ = no_grad();
         var options = new BayesOptions { Posterior = new MeanFieldGaussianSpecification { InitialStdDev = 0.3 }, Seed = 2 };
-        using var layer = bnn.Bilinear(2, 3, 1, hasBias: false, dtype: ScalarType.Float64, options: options);
+        using var layer = bnn.Bilinear(2, 3, outputs, hasBias: false, dtype: ScalarType.Float64, options: options);
         Tensor first = randn(1, 2, dtype: ScalarType.Float64), second = randn(1, 3, dtype: ScalarType.Float64);
         var draws = new Tensor[4000];
         for (int i = 0; i < draws.Length; i++)
             draws[i] = layer.call(first, second).flatten();
-        SampleMoments.AssertVariance(stack(draws), 0.09 * first.square().sum() * second.square().sum().reshape(1));
+        SampleMoments.AssertVariance(stack(draws), (0.09 * first.square().sum() * second.square().sum()).expand(outputs));
     }
 
     [Fact]
