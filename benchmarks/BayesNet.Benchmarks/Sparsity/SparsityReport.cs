@@ -89,7 +89,12 @@ internal sealed class SparsityReport : Report
         });
         return new SparsityResult
         {
-            Method = "", Identity = identity, Epochs = epochs, Error = network.Error(), Points = network.Curve(rules), History = [.. history],
+            Method = "",
+            Identity = identity,
+            Epochs = epochs,
+            Error = network.Error(),
+            Points = network.Curve(rules),
+            History = [.. history],
         };
     }
 
