@@ -16,8 +16,8 @@ internal sealed partial record CodeBlock(string Page, int Line, string Given, st
     private static readonly string[] Namespaces =
     [
         "System", "System.Collections.Generic", "System.IO", "System.Linq", "System.Threading", "System.Threading.Tasks", "BayesNet", "BayesNet.Diagnostics", "BayesNet.Divergences",
-        "BayesNet.Estimators", "BayesNet.Estimators.Gradients", "BayesNet.Inference", "BayesNet.Layers", "BayesNet.Likelihoods", "BayesNet.Maps", "BayesNet.Metrics",
-        "BayesNet.Plotting", "BayesNet.Posteriors", "BayesNet.Prediction", "BayesNet.Priors", "BayesNet.Reparameterization", "BayesNet.Reparameterization.Discrete", "BayesNet.Runtime",
+        "BayesNet.Estimators", "BayesNet.Estimators.Gradients", "BayesNet.Inference", "BayesNet.Layers", "BayesNet.Layers.Conversion", "BayesNet.Layers.Recurrent", "BayesNet.Likelihoods", "BayesNet.Maps", "BayesNet.Metrics",
+        "BayesNet.Persistence", "BayesNet.Plotting", "BayesNet.Posteriors", "BayesNet.Prediction", "BayesNet.Priors", "BayesNet.Pruning", "BayesNet.Reparameterization", "BayesNet.Reparameterization.Discrete", "BayesNet.Runtime",
         "BayesNet.Training", "TorchSharp", "TorchSharp.Modules",
     ];
 
@@ -39,7 +39,7 @@ internal sealed partial record CodeBlock(string Page, int Line, string Given, st
     }
 
     /// <summary>Compiles the block.</summary>
-    /// <returns>A method that runs it, or null and what the compiler says.</returns>
+    /// <returns>The program that it is, or null and what the compiler says.</returns>
     public (Action? Run, string Errors) Compile()
     {
         string[] lines = Code.Split('\n');
@@ -47,20 +47,22 @@ internal sealed partial record CodeBlock(string Page, int Line, string Given, st
         var source = new StringBuilder();
         foreach (string name in Namespaces)
             source.AppendLine($"using {name};");
-        source.AppendLine("using static TorchSharp.torch;\npublic static class Block\n{\n#pragma warning disable\n    public static void Run()\n    {");
+        source.AppendLine("using static TorchSharp.torch;\n#pragma warning disable");
         source.AppendLine(Given);
         source.AppendLine($"#line {Line} \"{Page}\"");
         source.AppendJoin('\n', lines.Select(line => IsUsing(line) ? "" : line));
-        source.AppendLine("\n    }\n}");
         var compilation = CSharpCompilation.Create(
             $"{Page}-{Line}",
             [CSharpSyntaxTree.ParseText(source.ToString(), new CSharpParseOptions(LanguageVersion.CSharp14))],
             References.Value,
-            new CSharpCompilationOptions(OutputKind.DynamicallyLinkedLibrary, nullableContextOptions: NullableContextOptions.Enable));
+            new CSharpCompilationOptions(OutputKind.ConsoleApplication, nullableContextOptions: NullableContextOptions.Enable));
         using var assembly = new MemoryStream();
         EmitResult result = compilation.Emit(assembly);
         string errors = string.Join('\n', result.Diagnostics.Where(one => one.Severity == DiagnosticSeverity.Error));
-        return result.Success ? (Assembly.Load(assembly.ToArray()).GetType("Block")!.GetMethod("Run")!.CreateDelegate<Action>(), errors) : (null, errors);
+        if (!result.Success)
+            return (null, errors);
+        var run = Assembly.Load(assembly.ToArray()).EntryPoint!.CreateDelegate<Action<string[]>>();
+        return (() => run([]), errors);
     }
 
     public override string ToString() => $"{Page}, line {Line}";
