@@ -7,7 +7,6 @@ using BayesNet.Prediction;
 using BayesNet.Samples.Gallery.Drawing;
 using BayesNet.Samples.Shared;
 using BayesNet.Training;
-using ScottPlot;
 using static TorchSharp.torch;
 
 namespace BayesNet.Samples.Gallery;

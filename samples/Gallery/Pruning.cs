@@ -4,7 +4,6 @@ using BayesNet.Likelihoods;
 using BayesNet.Metrics;
 using BayesNet.Plotting;
 using BayesNet.Posteriors;
-using BayesNet.Prediction;
 using BayesNet.Priors;
 using BayesNet.Pruning;
 using BayesNet.Samples.Gallery.Drawing;

@@ -1,5 +1,4 @@
 using BayesNet.Layers;
-using BayesNet.Layers.Recurrent;
 using BayesNet.Likelihoods;
 using BayesNet.Metrics;
 using BayesNet.Plotting;

@@ -9,13 +9,15 @@ internal static class IdxFiles
 {
     private const int ImagesMagic = 2051, LabelsMagic = 2049, ImagesHeader = 16, LabelsHeader = 8;
 
+    private static readonly string[] Kinds = ["train", "t10k"];
+
     /// <summary>Every image and label of a folder's pair of files: the training pair of MNIST where it is there, else the test pair.</summary>
     /// <param name="folder">Holds train-images-idx3-ubyte and train-labels-idx1-ubyte, or t10k-images-idx3-ubyte and t10k-labels-idx1-ubyte, with or without .gz.</param>
     /// <returns>Images (count, 1, height, width), float32 in [0, 1], and labels (count), int64.</returns>
     /// <exception cref="InvalidDataException">There is no such pair, or a file is not what its name says.</exception>
     public static (Tensor Images, Tensor Labels) Read(string folder)
     {
-        string? kind = new[] { "train", "t10k" }.FirstOrDefault(kind => Find(folder, $"{kind}-images-idx3-ubyte") is not null);
+        string? kind = Kinds.FirstOrDefault(kind => Find(folder, $"{kind}-images-idx3-ubyte") is not null);
         if (kind is null)
         {
             throw new InvalidDataException(

@@ -1,6 +1,4 @@
 using BayesNet.Estimators;
-using BayesNet.Maps;
-using BayesNet.Priors;
 using BayesNet.TestKit;
 using TorchSharp;
 using Xunit;

@@ -4,7 +4,7 @@ using static TorchSharp.torch;
 namespace BayesNet.Maps;
 
 /// <summary>
-/// y = f(x o s, W) o r + b with a deterministic W and b: the weight W o r s' (Dusenberry et al. 2020, equation 3). What is drawn is one vector, the
+/// y = f(x o s, W) o r + b with a deterministic W and b: the weight W o r s' (Dusenberry et al. 2020). What is drawn is one vector, the
 /// factors s of the input channels and then r of the output channels.
 /// </summary>
 /// <remarks>

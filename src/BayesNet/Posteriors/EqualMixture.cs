@@ -7,8 +7,7 @@ using static TorchSharp.torch;
 namespace BayesNet.Posteriors;
 
 /// <summary>
-/// A mixture of K components of one family with equal shares: a draw takes a component at random, then a draw of it (Dusenberry et al. 2020,
-/// section 3.2).
+/// A mixture of K components of one family with equal shares: a draw takes a component at random, then a draw of it (Dusenberry et al. 2020).
 /// </summary>
 /// <remarks>
 /// State dict: <c>components.*</c>, a posterior over (K, W). Where the component counts as drawn too, under a prior that makes all of them as probable,
