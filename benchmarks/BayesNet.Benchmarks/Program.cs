@@ -6,6 +6,7 @@ using BayesNet.Benchmarks.GradientVariance;
 using BayesNet.Benchmarks.Micro;
 using BayesNet.Benchmarks.Reporting;
 using BayesNet.Benchmarks.Scaling;
+using BayesNet.Benchmarks.Sparsity;
 using BayesNet.Benchmarks.StepTime;
 using BayesNet.Benchmarks.Summary;
 using BayesNet.Benchmarks.Uci;
@@ -13,7 +14,7 @@ using BayesNet.Runtime;
 
 // A report is one class: derive from Report and add it here.
 Report[] reports =
-    [new FamiliesReport(), new GradientVarianceReport(), new StepTimeReport(), new ScalingReport(), new UciReport(), new CalibrationReport()];
+    [new FamiliesReport(), new GradientVarianceReport(), new StepTimeReport(), new ScalingReport(), new UciReport(), new CalibrationReport(), new SparsityReport()];
 
 NativeLibraries.Load();
 var root = new RootCommand("Reports on what BayesNet's estimators and families cost and what variance they have.");

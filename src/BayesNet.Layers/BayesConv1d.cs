@@ -22,4 +22,10 @@ public sealed class BayesConv1d : BayesianLayer
         : base(nameof(BayesConv1d), map.WithDimensions(1), hasBias, device, dtype, options)
     {
     }
+
+    /// <summary>A layer whose means start at given weights, which are copied.</summary>
+    internal BayesConv1d(ConvolutionMap map, Tensor weight, Tensor? bias, BayesOptions? options)
+        : base(nameof(BayesConv1d), map.WithDimensions(1), () => (weight, bias), options)
+    {
+    }
 }

@@ -22,4 +22,10 @@ public sealed class BayesConv2d : BayesianLayer
         : base(nameof(BayesConv2d), map.WithDimensions(2), hasBias, device, dtype, options)
     {
     }
+
+    /// <summary>A layer whose means start at given weights, which are copied.</summary>
+    internal BayesConv2d(ConvolutionMap map, Tensor weight, Tensor? bias, BayesOptions? options)
+        : base(nameof(BayesConv2d), map.WithDimensions(2), () => (weight, bias), options)
+    {
+    }
 }

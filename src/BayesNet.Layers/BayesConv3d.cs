@@ -22,4 +22,10 @@ public sealed class BayesConv3d : BayesianLayer
         : base(nameof(BayesConv3d), map.WithDimensions(3), hasBias, device, dtype, options)
     {
     }
+
+    /// <summary>A layer whose means start at given weights, which are copied.</summary>
+    internal BayesConv3d(ConvolutionMap map, Tensor weight, Tensor? bias, BayesOptions? options)
+        : base(nameof(BayesConv3d), map.WithDimensions(3), () => (weight, bias), options)
+    {
+    }
 }

@@ -22,11 +22,25 @@ public sealed record BayesOptions
     /// <summary>The prior of the bias; null, the default, for that of the weight.</summary>
     public PriorSpecification? BiasPrior { get; init; }
 
-    /// <summary>How the noise enters; local reparameterization by default.</summary>
-    public Estimator Estimator { get; init; } = Estimator.LocalReparameterization;
+    /// <summary>How the noise enters; local reparameterization by default, but in recurrent layers, where it is no longer exact, shared weights.</summary>
+    public Estimator Estimator { get; init => RecurrentEstimator = field = value; } = Estimator.LocalReparameterization;
+
+    /// <summary>How the noise enters a recurrent layer.</summary>
+    internal Estimator RecurrentEstimator { get; private init; } = Estimator.SharedWeights;
 
     /// <summary>The seed of the layer's noise; null, the default, draws from libtorch's global generator.</summary>
     public ulong? Seed { get; init; }
+
+    /// <summary>
+    /// The options that make a trained model Bayesian around its weights (MOPED; Krishnan, Subedar and Tickoo 2020): a posterior of standard
+    /// deviation <paramref name="delta"/> |w|, and the prior N(w, <paramref name="priorStdDev"/>^2).
+    /// </summary>
+    /// <param name="delta">The posterior's initial standard deviation over the size of the weight.</param>
+    /// <param name="priorStdDev">The prior's standard deviation.</param>
+    /// <param name="floor">The least initial standard deviation, for weights at or near zero.</param>
+    /// <exception cref="ArgumentOutOfRangeException">A number is not finite and above zero.</exception>
+    public static BayesOptions Moped(double delta = 0.1, double priorStdDev = 1, double floor = 1e-4)
+        => new() { Posterior = new MopedSpecification { Delta = delta, Floor = floor }, Prior = GaussianPrior.AtInitialMeans(priorStdDev) };
 
     /// <summary>Draws a step of a Monte Carlo KL, where the posterior and prior have no closed form; 1 by default.</summary>
     public int KlSamples { get; init; } = 1;

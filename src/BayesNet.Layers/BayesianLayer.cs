@@ -37,7 +37,7 @@ public abstract class BayesianLayer : nn.Module<Tensor, Tensor>, IBayesianAffine
 
     /// <summary>A layer whose initial means are drawn as TorchSharp's own layers draw their weights: uniform within 1 / sqrt(fan-in).</summary>
     private protected BayesianLayer(string name, AffineMap map, bool hasBias, Device? device, ScalarType? dtype, BayesOptions? options)
-        : this(name, map, () => Draw(map, hasBias, device, dtype), options)
+        : this(name, map, () => InitialMeans(map, hasBias, device, dtype), options)
     {
     }
 
@@ -53,7 +53,7 @@ public abstract class BayesianLayer : nn.Module<Tensor, Tensor>, IBayesianAffine
         using (no_grad())
         {
             (Tensor weight, Tensor? bias) = initial();
-            _weight = options.Posterior.Create(weight);
+            _weight = options.Posterior.Create(weight, map.Layout);
             _weightPrior = options.Prior.Create(weight);
             if (bias is not null)
             {
@@ -132,26 +132,40 @@ public abstract class BayesianLayer : nn.Module<Tensor, Tensor>, IBayesianAffine
     /// <exception cref="ArgumentException">The input's shape or type does not fit the layer.</exception>
     public sealed override Tensor forward(Tensor input)
     {
-        ArgumentNullException.ThrowIfNull(input);
-        bool batched = Map.IsBatched(input);
-        Tensor mean = _weight.Mean;
-        if (input.dtype != mean.dtype)
-        {
-            Guard.FloatingPoint(mean.dtype, "the layer's type");
-            throw new ArgumentException($"{GetName()} is {mean.dtype} and got an input of {input.dtype}; convert one of them with .to().", nameof(input));
-        }
+        CheckType(input);
+        return Compute(input);
+    }
 
-        if (batched)
-            return _estimator.Forward(Map, _weight, _bias, input, Noise);
+    /// <summary>Refuses an input whose type does not fit the layer.</summary>
+    private protected void CheckType(Tensor input)
+    {
+        ArgumentNullException.ThrowIfNull(input);
+        ScalarType type = _weight.Type;
+        if (Map.WhyNotType(input.dtype, type) is { } reason)
+        {
+            Guard.FloatingPoint(type, "the layer's type");
+            throw new ArgumentException($"{GetName()} {reason}.", nameof(input));
+        }
+    }
+
+    /// <summary>What <see cref="forward"/> returns, of an input whose type fits.</summary>
+    private protected virtual Tensor Compute(Tensor input) => Output(Map, input);
+
+    /// <summary>The image of an input, whose batch may be missing, by the layer's map or one with the same weight, under the estimator.</summary>
+    private protected Tensor Output(AffineMap map, Tensor input)
+    {
+        if (map.IsBatched(input))
+            return _estimator.Forward(map, _weight, _bias, input, Noise);
         using var scope = NewDisposeScope();
-        return _estimator.Forward(Map, _weight, _bias, input.unsqueeze(0), Noise).squeeze(0).MoveToOuterDisposeScope();
+        return _estimator.Forward(map, _weight, _bias, input.unsqueeze(0), Noise).squeeze(0).MoveToOuterDisposeScope();
     }
 
     /// <summary>The layer's parts in one line.</summary>
     public sealed override string ToString()
         => $"{GetName()}({Map}, {_weight.GetName()}, prior {_weightPrior.GetName()}, {_estimator})";
 
-    private static (Tensor Weight, Tensor? Bias) Draw(AffineMap map, bool hasBias, Device? device, ScalarType? dtype)
+    /// <summary>Weights as TorchSharp's own layers draw them.</summary>
+    internal static (Tensor Weight, Tensor? Bias) InitialMeans(AffineMap map, bool hasBias, Device? device, ScalarType? dtype)
     {
         ScalarType type = Guard.FloatingPoint(dtype ?? get_default_dtype(), nameof(dtype));
         Device where = device ?? get_default_device();

@@ -36,6 +36,12 @@ public sealed class TwinTests
         new("Conv3d sizes", () => bnn.Conv3d(2, 4, (1, 2, 3), (1, 2, 1), (0, 1, 1)), () => nn.Conv3d(2, 4, (1, 2, 3), (1, 2, 1), (0, 1, 1)), [[3, 2, 4, 5, 6]]),
         new("Conv3d same", () => bnn.Conv3d(2, 4, 2, Padding.Same), () => nn.Conv3d(2, 4, 2, Padding.Same), [[3, 2, 3, 4, 5]]),
         new("Conv3d same sizes", () => bnn.Conv3d(2, 4, (1, 2, 3), Padding.Same), () => nn.Conv3d(2, 4, (1, 2, 3), Padding.Same), [[3, 2, 3, 4, 5]]),
+        new("ConvTranspose1d", () => bnn.ConvTranspose1d(2, 4, 3, 2, 1, 1, 2), () => nn.ConvTranspose1d(2, 4, 3, 2, 1, 1, 2), [[2, 5], [3, 2, 5]]),
+        new("ConvTranspose1d grouped without bias", () => bnn.ConvTranspose1d(4, 6, 3, groups: 2, bias: false), () => nn.ConvTranspose1d(4, 6, 3, groups: 2, bias: false), [[3, 4, 5]]),
+        new("ConvTranspose2d", () => bnn.ConvTranspose2d(2, 4, 3, 3, 1, 2), () => nn.ConvTranspose2d(2, 4, 3, 3, 1, 2), [[2, 4, 3], [3, 2, 4, 3]]),
+        new("ConvTranspose2d sizes", () => bnn.ConvTranspose2d(2, 4, (3, 2), (2, 1), (1, 0), (1, 1), (1, 2)), () => nn.ConvTranspose2d(2, 4, (3, 2), (2, 1), (1, 0), (1, 1), (1, 2)), [[3, 2, 4, 3]]),
+        new("ConvTranspose3d", () => bnn.ConvTranspose3d(2, 4, 2, 2), () => nn.ConvTranspose3d(2, 4, 2, 2), [[2, 2, 3, 2], [3, 2, 2, 3, 2]]),
+        new("ConvTranspose3d sizes", () => bnn.ConvTranspose3d(2, 4, (1, 2, 3), (2, 2, 2), (0, 1, 0), (1, 1, 1)), () => nn.ConvTranspose3d(2, 4, (1, 2, 3), (2, 2, 2), (0, 1, 0), (1, 1, 1)), [[3, 2, 2, 3, 2]]),
         .. Modes("Conv3d", (mode) => bnn.Conv3d(1, 2, 2, padding: 1, padding_mode: mode), (mode) => nn.Conv3d(1, 2, 2, padding: 1, padding_mode: mode), [2, 1, 3, 3, 4], PaddingModes.Reflect),
     ];
 
@@ -108,6 +114,25 @@ public sealed class TwinTests
     [InlineData("Conv1d")]
     [InlineData("Conv2d")]
     [InlineData("Conv3d")]
+    [InlineData("ConvTranspose1d")]
+    [InlineData("ConvTranspose2d")]
+    [InlineData("ConvTranspose3d")]
+    [InlineData("Embedding")]
+    [InlineData("Embedding_from_pretrained")]
+    [InlineData("EmbeddingBag")]
+    [InlineData("EmbeddingBag_from_pretrained")]
+    [InlineData("Bilinear")]
+    [InlineData("LayerNorm")]
+    [InlineData("BatchNorm1d")]
+    [InlineData("BatchNorm2d")]
+    [InlineData("BatchNorm3d")]
+    [InlineData("GroupNorm")]
+    [InlineData("LSTM")]
+    [InlineData("GRU")]
+    [InlineData("RNN")]
+    [InlineData("MultiheadAttention")]
+    [InlineData("TransformerEncoderLayer")]
+    [InlineData("TransformerDecoderLayer")]
     public void FactoriesTakeTheTwinsArguments(string factory)
     {
         static string[] Signature(MethodInfo method) => [.. method.GetParameters().Where(parameter => parameter.ParameterType != typeof(BayesOptions))

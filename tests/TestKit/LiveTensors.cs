@@ -11,8 +11,14 @@ public static class LiveTensors
     /// </summary>
     public static long Settled()
     {
-        GC.Collect();
-        GC.WaitForPendingFinalizers();
-        return Tensor.TotalCount;
+        long before;
+        do
+        {
+            before = Tensor.TotalCount;
+            GC.Collect();
+            GC.WaitForPendingFinalizers();
+        }
+        while (Tensor.TotalCount != before);
+        return before;
     }
 }

@@ -20,10 +20,22 @@ public sealed record MapCase(string Name, Func<AffineMap> Create, long[] InputSh
         new("conv2d circular", () => new ConvolutionMap(1, 2, [3, 2], padding: [1, 1], stride: [2, 1], paddingMode: PaddingModes.Circular), [2, 1, 3, 2]),
         new("conv2d reflect, depthwise", () => new ConvolutionMap(2, 2, [3, 3], padding: [1, 1], groups: 2, paddingMode: PaddingModes.Reflect), [2, 2, 3, 2]),
         new("conv3d", () => new ConvolutionMap(1, 2, [2, 1, 2], padding: [1, 0, 0]), [2, 1, 2, 2, 2]),
+        new("transposed conv1d, grouped, strided, cut, dilated", () => new TransposedConvolutionMap(4, 2, [2], [3], [1], [2], [2], 2), [2, 4, 2]),
+        new("transposed conv2d", () => new TransposedConvolutionMap(1, 2, [2, 1], [1, 2], null, [0, 1]), [2, 1, 2, 2]),
+        new("embedding", () => new EmbeddingMap(4, 2), [2, 3]) { Indices = 4 },
+        new("embedding bag", () => new EmbeddingBagMap(3, 2, tensor([0.5, -1, 2, 0, 1, 0.3], [2, 3], ScalarType.Float64)), [2, 3]) { Indices = 3 },
+        new("bilinear", () => new BilinearMap(2, 3, 2), [2, 5]),
+        new("scale over channels", () => ScaleMap.OverChannels(3), [2, 3, 2]),
     ];
 
     /// <summary>Whether the map stands for the others where all of them would take too long.</summary>
     public bool IsRepresentative { get; init; }
+
+    /// <summary>The number of values that an entry of the input takes where it is an index; 0 where it is a number.</summary>
+    public long Indices { get; init; }
+
+    /// <summary>A random input, of int64 where it is indices.</summary>
+    public Tensor Input(ScalarType dtype) => Indices > 0 ? randint(Indices, InputShape, ScalarType.Int64) : randn(InputShape, dtype: dtype);
 
     /// <summary>The case of the given name.</summary>
     public static MapCase Named(string name) => All.Single(known => known.Name == name);

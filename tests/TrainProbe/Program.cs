@@ -1,16 +1,32 @@
+using BayesNet;
 using BayesNet.Estimators;
 using BayesNet.Layers;
+using BayesNet.Layers.Conversion;
 using BayesNet.Likelihoods;
 using BayesNet.Persistence;
 using BayesNet.Runtime;
+using BayesNet.TestKit;
 using BayesNet.Training;
 using static TorchSharp.torch;
 
 // Trains a small network with a checkpoint every few steps, from the checkpoint on where there is one, and writes what it has learned: a program
 // that tests kill and start again. Arguments: the checkpoint, the file for the result. It says each step.
+// With "predict", a model file, inputs and the file for the result: converts a network as a test did, loads it, and predicts.
 NativeLibraries.Load();
 set_num_threads(1);
 using var scope = NewDisposeScope();
+if (args[0] == "predict")
+{
+    using nn.Module<Tensor, Tensor> network = ProbeNetworks.Create(args[1]).ToBayesian(new ConversionOptions { Options = BayesOptions.Moped() });
+    network.LoadSafeTensors(args[2]);
+    using SafeTensorsFile inputs = SafeTensors.Read(args[3]);
+    network.eval();
+    network.SeedNoise(ProbeNetworks.Seed);
+    using var withoutGradients = no_grad();
+    SafeTensors.Write(args[4], new Dictionary<string, Tensor> { ["output"] = network.call(inputs.Tensors["input"]) });
+    return;
+}
+
 (string checkpoint, string result) = (args[0], args[1]);
 using var source = new NoiseSource(3);
 Tensor x = source.Normal([96, 3], ScalarType.Float32, CPU), y = x.sum(dim: 1, keepdim: true).sin();

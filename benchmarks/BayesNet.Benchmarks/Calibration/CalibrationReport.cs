@@ -10,6 +10,7 @@ using BayesNet.Metrics;
 using BayesNet.Posteriors;
 using BayesNet.Prediction;
 using BayesNet.Priors;
+using BayesNet.Samples.Shared;
 using BayesNet.Training;
 using static TorchSharp.torch;
 
@@ -56,7 +57,7 @@ internal sealed class CalibrationReport : Report
         [
             test.Inputs.rot90(1, (2, 3)).contiguous(),
             rand([TestRows, 1, 28, 28], generator: generator),
-            LetterGlyphs.Draw(TestRows, options.Seed),
+            PenStrokes.Letters(TestRows, options.Seed),
         ];
 
         ResultLines<CalibrationRow> results = document.Lines<CalibrationRow>("methods", row => row.Identity);

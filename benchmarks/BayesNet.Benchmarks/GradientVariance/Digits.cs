@@ -1,8 +1,7 @@
-using System.Buffers.Binary;
-using System.IO.Compression;
 using BayesNet.Benchmarks.Reporting;
 using BayesNet.Estimators;
 using BayesNet.Runtime;
+using BayesNet.Samples.Shared;
 using static TorchSharp.torch;
 
 namespace BayesNet.Benchmarks.GradientVariance;
@@ -13,7 +12,6 @@ namespace BayesNet.Benchmarks.GradientVariance;
 internal sealed record Digits(Tensor Inputs, Tensor Targets)
 {
     private const string Mnist = "mnist10k", Images = "t10k-images-idx3-ubyte.gz", Labels = "t10k-labels-idx1-ubyte.gz";
-    private const int ImagesMagic = 2051, LabelsMagic = 2049;
 
     /// <summary>Why there are no images in a data folder; null where there are.</summary>
     public static string? WhyNot(string? folder)
@@ -38,24 +36,11 @@ internal sealed record Digits(Tensor Inputs, Tensor Targets)
     /// <exception cref="InvalidDataException">A file is not what its name says.</exception>
     public static Digits Load(string folder, int rows)
     {
-        ReadOnlySpan<byte> images = Read(Images, ImagesMagic, 16, 784), labels = Read(Labels, LabelsMagic, 8, 1);
-        var inputs = new float[rows * 784];
-        for (int i = 0; i < inputs.Length; i++)
-            inputs[i] = images[i] / 255f;
-        var targets = new long[rows];
-        for (int i = 0; i < rows; i++)
-            targets[i] = labels[i];
-        return new Digits(tensor(inputs).reshape(rows, 784), tensor(targets));
-
-        ReadOnlySpan<byte> Read(string file, int magic, int header, int bytesPerRow)
-        {
-            using var stream = new GZipStream(File.OpenRead(Path.Combine(folder, Mnist, file)), CompressionMode.Decompress);
-            using var memory = new MemoryStream();
-            stream.CopyTo(memory);
-            ReadOnlySpan<byte> bytes = memory.ToArray();
-            bool whole = bytes.Length >= header + rows * bytesPerRow && BinaryPrimitives.ReadInt32BigEndian(bytes) == magic;
-            return whole ? bytes[header..] : throw new InvalidDataException($"{Mnist}/{file} is no IDX file of at least {rows} rows; fetch it again.");
-        }
+        using var scope = NewDisposeScope();
+        (Tensor images, Tensor labels) = IdxFiles.Read(Path.Combine(folder, Mnist));
+        return images.size(0) >= rows
+            ? new Digits(images.narrow(0, 0, rows).flatten(1).clone().MoveToOuterDisposeScope(), labels.narrow(0, 0, rows).clone().MoveToOuterDisposeScope())
+            : throw new InvalidDataException($"{Mnist} has {images.size(0)} images, and {rows} are asked for; fetch it again.");
     }
 
     /// <summary>

@@ -31,10 +31,10 @@ internal sealed record UciSettings
     public double Warmup { get; init; } = 0.1;
 
     /// <summary>
-    /// Weights of the KL term in the loss, of which every division takes the one that validation rows of its own training part favour; 1 is the
-    /// evidence lower bound. Written with a slash between them.
+    /// Weights of the KL term in the loss; 1 is the evidence lower bound. Of several, written with a slash between them, every division takes the one that
+    /// validation rows of its own training part favour.
     /// </summary>
-    public string Temperatures { get; init; } = "1/0.5";
+    public string Temperatures { get; init; } = "1";
 
     /// <summary>Posterior samples of a prediction.</summary>
     public int Samples { get; init; } = 1000;

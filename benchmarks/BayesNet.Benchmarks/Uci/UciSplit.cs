@@ -12,8 +12,8 @@ internal sealed record UciSplit
     /// <summary>The nominal levels of the intervals that are checked.</summary>
     public static IReadOnlyList<double> Levels { get; } = [0.5, 0.8, 0.9, 0.95];
 
-    // Of the training rows, one in ten chooses the temperature and one in ten calibrates the conformal intervals; both networks leave out both.
-    private const int HeldShare = 10;
+    // Of the training rows, one in five calibrates the conformal intervals; where a temperature is to be chosen, half of them choose it first.
+    private const int HeldShare = 5;
 
     public required string Set { get; init; }
     public required int Heads { get; init; }
@@ -22,7 +22,7 @@ internal sealed record UciSplit
     public required string Settings { get; init; }
     public required int TestRows { get; init; }
 
-    /// <summary>The weight of the KL term that validation rows of the training part favoured.</summary>
+    /// <summary>The weight of the KL term: the only one, or what validation rows of the training part favoured.</summary>
     public required double Temperature { get; init; }
 
     /// <summary>In units of the target.</summary>
@@ -59,8 +59,8 @@ internal sealed record UciSplit
 
         int[] order = [.. Enumerable.Range(0, training.Count)];
         new Random(unchecked((int)own)).Shuffle(order);
-        int held = training.Count / HeldShare;
-        UciRows validation = training.Select(order[..held]), calibration = training.Select(order[held..(2 * held)]), rest = training.Select(order[(2 * held)..]);
+        int held = training.Count / HeldShare, choosing = settings.EachTemperature().Count > 1 ? held / 2 : 0;
+        UciRows validation = training.Select(order[..choosing]), calibration = training.Select(order[choosing..held]), rest = training.Select(order[held..]);
         (double temperature, UciModel restModel) = Choose(rest, validation);
         using UciModel chosen = restModel;
         using GaussianPredictive calibrating = chosen.Predict(calibration), unseen = chosen.Predict(test);
@@ -93,6 +93,8 @@ internal sealed record UciSplit
 
         (double Temperature, UciModel Model) Choose(UciRows rows, UciRows validation)
         {
+            if (settings.EachTemperature() is [double only])
+                return (only, Train(rows, only));
             (double Temperature, UciModel Model, double Loss)? best = null;
             Tensor validationTarget = Column(validation);
             foreach (double temperature in settings.EachTemperature())

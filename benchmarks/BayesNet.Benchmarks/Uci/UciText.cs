@@ -10,7 +10,8 @@ internal static class UciText
 {
     private sealed record Target(string What, UciRow Row, double Limit)
     {
-        public bool IsMet => Row.LogLikelihood >= Limit;
+        // To the two decimals that are published.
+        public bool IsMet => Math.Round(Row.LogLikelihood, 2) >= Limit;
     }
 
     public static void Write(ReportDocument document, IReadOnlyList<UciRow> rows, UciSettings settings, IReadOnlyList<UciSplit> splits)
@@ -18,10 +19,12 @@ internal static class UciText
         document.Paragraph(
             "One hidden layer of ReLU units, mean-field Gaussian weights, trained by local reparameterization on the evidence lower bound; standardised inputs and "
             + "targets, figures in the target's own units. One head: a Gaussian with one learned noise level. Two heads: the network predicts the noise level as well. "
-            + $"One setting for every set, chosen on validation rows from training parts: `{settings}`. The temperature, the weight of the KL term in the loss, is chosen in "
-            + "every division, out of those that the setting names, by a tenth of its training part; at a temperature other than 1 what is fitted is not the evidence "
-            + "lower bound (`KlSchedule.Tempered`), and the figures at 1 stand beside it. Means over the divisions, with the standard error of the mean; test log likelihood "
-            + "in nats a row.");
+            + $"One setting for every set, chosen on validation rows from training parts: `{settings}`. "
+            + (settings.EachTemperature().Count > 1
+                ? "The temperature, the weight of the KL term in the loss, is chosen in every division, out of those that the setting names, by a tenth of its training part; at a "
+                    + "temperature other than 1 what is fitted is not the evidence lower bound (`KlSchedule.Tempered`), and the figures at 1 stand beside it. "
+                : "")
+            + "Means over the divisions, with the standard error of the mean; test log likelihood in nats a row.");
         string[] sets = [.. rows.Select(row => row.Set).Distinct()];
         Target[] targets = [.. Targets(rows)];
         if (targets.Length > 0)
@@ -34,19 +37,27 @@ internal static class UciText
         }
 
         document.Section("Log likelihood and error");
+        (string, Func<UciRow, string>)[] tempered = rows.All(row => row.Temperature == 1)
+            ? []
+            :
+            [
+                ("mean temperature", row => Number(row.Temperature, "F2")),
+                ("log likelihood at 1", row => PlusMinus(row.UntemperedLogLikelihood, row.UntemperedLogLikelihoodSe)),
+                ("RMSE at 1", row => Number(row.UntemperedRmse, "F3")),
+            ];
         document.Table(
             "rows",
             rows,
-            ("set", row => row.Set),
-            ("heads", row => Number(row.Heads, "N0")),
-            ("divisions", row => Number(row.Splits, "N0")),
-            ("log likelihood", row => PlusMinus(row.LogLikelihood, row.LogLikelihoodSe)),
-            ("RMSE", row => PlusMinus(row.Rmse, row.RmseSe)),
-            ("mean temperature", row => Number(row.Temperature, "F2")),
-            ("log likelihood at 1", row => PlusMinus(row.UntemperedLogLikelihood, row.UntemperedLogLikelihoodSe)),
-            ("RMSE at 1", row => Number(row.UntemperedRmse, "F3")),
-            ("95 % coverage", row => Number(100 * row.Coverage95, "F1")),
-            ("seconds a division", row => Number(row.Seconds / row.Splits, "F1")));
+            [
+                ("set", row => row.Set),
+                ("heads", row => Number(row.Heads, "N0")),
+                ("divisions", row => Number(row.Splits, "N0")),
+                ("log likelihood", row => PlusMinus(row.LogLikelihood, row.LogLikelihoodSe)),
+                ("RMSE", row => PlusMinus(row.Rmse, row.RmseSe)),
+                .. tempered,
+                ("95 % coverage", row => Number(100 * row.Coverage95, "F1")),
+                ("seconds a division", row => Number(row.Seconds / row.Splits, "F1")),
+            ]);
         string[] published = [.. sets.Where(PublishedUci.All[0].LogLikelihood.ContainsKey)];
         if (published.Length > 0)
         {
@@ -86,7 +97,7 @@ internal static class UciText
         document.Section("Coverage of intervals");
         document.Paragraph(
             "The share of test targets in the central interval of each level, percent: as the predictive gives it, and after split conformal calibration, for which a "
-            + "network is trained without the tenth of the training rows that calibrates it and the tenth that chose its temperature (scores |y - mean| / standard deviation). In brackets, how far that "
+            + "second network is trained without a fifth of the training rows, which then calibrate it (half of them where the other half chose its temperature; scores |y - mean| / standard deviation). In brackets, how far that "
             + $"is from the level, in standard errors over the divisions. With n calibration rows the guarantee is a coverage of at least the level, and at most 1/(n + 1) above it: {Number(100.0 / (calibration + 1), "F1")} "
             + "percentage points in the smallest set here.");
         document.Table(

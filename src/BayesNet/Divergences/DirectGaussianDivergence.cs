@@ -15,12 +15,14 @@ internal static unsafe class DirectGaussianDivergence
 {
     /// <summary>Whether the pair has this form, wherever its parameters are.</summary>
     internal static bool Fits(Posterior posterior, Prior prior)
-        => posterior is MeanFieldGaussian { ScaleParameterization: var scale } && ReferenceEquals(scale, ScaleParameterization.Log)
+        => posterior is MeanFieldGaussian { ScaleParameterization: var scale, Mask: null } && ReferenceEquals(scale, ScaleParameterization.Log)
             && prior is GaussianPrior { IsScalar: true } && KlDivergences.FormOf(posterior, prior) == (typeof(Posterior), typeof(GaussianPrior));
 
     /// <summary>Whether a pair that <see cref="Fits"/> has its parameters and their gradients in memory that a kernel can read.</summary>
     internal static bool IsInReach(Posterior posterior)
     {
+        if (posterior is MeanFieldGaussian { Mask: not null })
+            return false;
         Parameter mean = Mean(posterior), logScale = LogScale(posterior);
         return AllPlain<float>(mean, logScale) || AllPlain<double>(mean, logScale);
     }
@@ -82,7 +84,7 @@ internal static unsafe class DirectGaussianDivergence
         }
     }
 
-    private static Parameter Mean(Posterior posterior) => (Parameter)posterior.Mean;
+    private static Parameter Mean(Posterior posterior) => ((MeanFieldGaussian)posterior).MeanParameter;
 
     private static Parameter LogScale(Posterior posterior) => ((MeanFieldGaussian)posterior).ScaleParameter;
 }

@@ -63,7 +63,9 @@ public static class KlDivergences
     /// <exception cref="ArgumentOutOfRangeException"><paramref name="samples"/> is below 1.</exception>
     /// <exception cref="InvalidOperationException">Two registered forms fit the pair equally well.</exception>
     public static Tensor Compute(Posterior posterior, Prior prior, NoiseSource? noise = null, int samples = 1)
-        => Resolve(posterior, prior) is { } form ? form(posterior, prior) : MonteCarlo(posterior, prior, noise, samples);
+        => posterior is IndependentGaussian { Mask: not null } pruned ? KeptEntries.Divergence(pruned, prior, noise, samples)
+            : Resolve(posterior, prior) is { } form ? form(posterior, prior)
+            : MonteCarlo(posterior, prior, noise, samples);
 
     /// <summary>
     /// The Monte Carlo estimate of KL(q || p): the mean of ln q(w) - ln p(w) over draws w = T(theta, eps), unbiased, with the pathwise

@@ -52,6 +52,21 @@ public abstract class Estimator
     /// <returns>The map's output, with gradients to the input and to the parameters of both posteriors.</returns>
     public abstract Tensor Forward(AffineMap map, Posterior weight, Posterior? bias, Tensor input, NoiseSource noise);
 
+    /// <summary>
+    /// Draws a weight and a bias to be applied any number of times to one batch: one weight, unless the estimator gives each example its own.
+    /// Outputs drawn from their own laws, step by step, would be those of another weight at every step.
+    /// </summary>
+    /// <param name="map">f.</param>
+    /// <param name="weight">The posterior of w.</param>
+    /// <param name="bias">The posterior of b, or null.</param>
+    /// <param name="batch">Examples.</param>
+    /// <param name="noise">Where the noise comes from.</param>
+    internal virtual HeldDraw Hold(AffineMap map, Posterior weight, Posterior? bias, long batch, NoiseSource noise)
+        => Estimators.SharedWeights.Draw(map, weight, bias, noise);
+
+    /// <summary>Whether one weight for the batch, a <see cref="OneWeight"/> of <see cref="Hold"/>, is all that there is to the estimator.</summary>
+    internal virtual bool IsOneWeight => false;
+
     /// <summary>Refuses parts that this estimator can't be used with.</summary>
     /// <exception cref="NotSupportedException">The reason of <see cref="WhyNot"/>.</exception>
     public void EnsureSupports(AffineMap map, Posterior weight, Posterior? bias)

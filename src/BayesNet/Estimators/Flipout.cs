@@ -16,8 +16,9 @@ internal sealed class Flipout : Estimator
     public override string Name => "flipout";
 
     public override string? WhyNot(AffineMap map, Posterior weight, Posterior? bias)
-        => weight.HasIndependentSymmetricEntries
-            ? null
+        => map.WhyNotLinear is { } reason ? $"Flipout adds the image of a deviation to that of the mean, and {reason}; use "
+                + "Estimator.SharedWeights or Estimator.WeightsPerExample."
+            : weight.HasIndependentSymmetricEntries ? null
             : $"Flipout multiplies deviations by random signs, which changes the distribution of a {weight.GetName()} posterior: its entries "
                 + "are not independent and symmetric about their means. Use Estimator.SharedWeights or Estimator.WeightsPerExample.";
 
@@ -26,13 +27,23 @@ internal sealed class Flipout : Estimator
         using var scope = NewDisposeScope();
         long batch = input.size(0);
         Tensor mean = map.Apply(input, weight.Mean, null);
-        Tensor inputSigns = noise.Signs([batch, map.InputChannels], input.dtype, input.device);
-        Tensor outputSigns = noise.Signs([batch, map.OutputChannels], input.dtype, input.device);
-        Tensor deviation = GaussianSample.Deviation(weight, noise);
-        Tensor perturbation = map.Apply(input.mul(map.OverPositions(inputSigns, input.dim())), deviation, null);
+        Tensor flipped = map.Flip(input, noise);
+        Tensor outputSigns = noise.Signs([batch, map.OutputChannels], mean.dtype, mean.device);
+        Tensor perturbation = Lookups.Fit(map, weight)
+            ? Lookups.Shared(map, weight, input, noise)
+            : map.Apply(flipped, GaussianSample.Deviation(weight, noise), null);
         Tensor output = addcmul(mean, perturbation, map.OverPositions(outputSigns, mean.dim()), Scalars.One);
         if (bias is not null)
             output = output.Plus(map.OverPositions(GaussianSample.Weights(bias, noise, batch), output.dim()));
         return output.MoveToOuterDisposeScope();
+    }
+
+    internal override HeldDraw Hold(AffineMap map, Posterior weight, Posterior? bias, long batch, NoiseSource noise)
+    {
+        Tensor mean = weight.Mean;
+        Tensor inputSigns = noise.Signs([batch, map.InputChannels], mean.dtype, mean.device);
+        Tensor outputSigns = noise.Signs([batch, map.OutputChannels], mean.dtype, mean.device);
+        Tensor deviation = GaussianSample.Deviation(weight, noise);
+        return new SignedDeviation(map, mean, inputSigns, outputSigns, deviation, bias is null ? null : GaussianSample.Weights(bias, noise, batch));
     }
 }

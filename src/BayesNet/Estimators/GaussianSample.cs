@@ -88,7 +88,7 @@ internal sealed class GaussianSample : GraphNode
 
     /// <summary>Whether a pass over the memory of a posterior's parameters serves it.</summary>
     internal static bool Fits(MeanFieldGaussian posterior)
-        => ReferenceEquals(posterior.ScaleParameterization, ScaleParameterization.Log) && IsAvailable
+        => ReferenceEquals(posterior.ScaleParameterization, ScaleParameterization.Log) && posterior.Mask is null && IsAvailable
             && IsPlain(posterior.Mean) && IsPlain(posterior.ScaleParameter);
 
     private static bool IsPlain(Tensor tensor)

@@ -21,7 +21,7 @@ internal sealed class LocalReparameterization(VariancePrecision precision = Vari
     public override string Name => precision == VariancePrecision.Full ? "local reparameterization" : $"local reparameterization, variances in {precision}";
 
     public override string? WhyNot(AffineMap map, Posterior weight, Posterior? bias)
-        => WhyNotWeight(map, weight) is { } reason
+        => (map.WhyNotLinear ?? WhyNotWeight(map, weight)) is { } reason
             ? $"Local reparameterization draws outputs directly, and {reason}; use Estimator.SharedWeights or Estimator.WeightsPerExample."
             : bias is not (null or (ILocallyReparameterizable and Posterior { HasIndependentSymmetricEntries: true }))
             ? $"Local reparameterization adds the bias's variance to that of the outputs, and a bias with a {bias.GetName()} posterior does not admit "
@@ -33,10 +33,12 @@ internal sealed class LocalReparameterization(VariancePrecision precision = Vari
 
     public override Tensor Forward(AffineMap map, Posterior weight, Posterior? bias, Tensor input, NoiseSource noise)
     {
-        if (GraphNode.IsAvailable && LocalNode.Fits(map, weight, bias))
+        if (GraphNode.IsAvailable && LocalNode.Fits(map, weight, bias) && (precision != VariancePrecision.Full || ((ILocalProducts)map).IsFused))
             return LocalNode.Forward(map, (MeanFieldGaussian)weight, (MeanFieldGaussian?)bias, input, noise, precision);
         using var scope = NewDisposeScope();
         Tensor mean = map.Apply(input, weight.Mean, bias?.Mean);
+        if (bias is null && map is EmbeddingMap && Lookups.Fit(map, weight))
+            return mean.Plus(Lookups.PerLookup(weight, input, noise)).MoveToOuterDisposeScope();
         Tensor deviation = ((ILocallyReparameterizable)weight).SampleOutputDeviation(map, input, bias?.Variance, noise);
         return mean.Plus(deviation).MoveToOuterDisposeScope();
     }

@@ -16,4 +16,9 @@ internal sealed class MeanOnly : Estimator
         using var scope = NewDisposeScope();
         return map.Apply(input, weight.Mean, bias?.Mean).MoveToOuterDisposeScope();
     }
+
+    internal override bool IsOneWeight => true;
+
+    internal override HeldDraw Hold(AffineMap map, Posterior weight, Posterior? bias, long batch, NoiseSource noise)
+        => new OneWeight(map, weight.Mean, bias?.Mean);
 }

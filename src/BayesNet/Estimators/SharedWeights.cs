@@ -1,5 +1,6 @@
 using BayesNet.Maps;
 using BayesNet.Posteriors;
+using BayesNet.Runtime;
 using static TorchSharp.torch;
 
 namespace BayesNet.Estimators;
@@ -17,6 +18,18 @@ internal sealed class SharedWeights : Estimator
     public override Tensor Forward(AffineMap map, Posterior weight, Posterior? bias, Tensor input, NoiseSource noise)
     {
         using var scope = NewDisposeScope();
+        if (Lookups.Fit(map, weight))
+        {
+            Tensor means = map.Apply(input, weight.Mean, bias is null ? null : GaussianSample.Weights(bias, noise));
+            return means.Plus(Lookups.Shared(map, weight, input, noise)).MoveToOuterDisposeScope();
+        }
+
         return map.Apply(input, GaussianSample.Weights(weight, noise), bias is null ? null : GaussianSample.Weights(bias, noise)).MoveToOuterDisposeScope();
     }
+
+    internal override bool IsOneWeight => true;
+
+    /// <summary>w and b.</summary>
+    internal static OneWeight Draw(AffineMap map, Posterior weight, Posterior? bias, NoiseSource noise)
+        => new(map, GaussianSample.Weights(weight, noise), bias is null ? null : GaussianSample.Weights(bias, noise));
 }

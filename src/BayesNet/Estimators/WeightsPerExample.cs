@@ -24,7 +24,11 @@ internal sealed class WeightsPerExample : Estimator
         {
             output = map.Apply(input, weight.Mean, null).Plus(PerExampleDeviation.Product((MeanFieldGaussian)weight, input, noise));
         }
-        else if (weight is IInputMultiplicative multiplicative && map.WeightShape[1] == map.InputChannels)
+        else if (Lookups.Fit(map, weight))
+        {
+            output = map.Apply(input, weight.Mean, null).Plus(Lookups.PerExample(map, weight, input, noise));
+        }
+        else if (weight is IInputMultiplicative multiplicative && map.WhyNotByOutput is null && map.WeightShape[map.Layout.InputDimension] == map.InputChannels)
         {
             Tensor factor = multiplicative.InputFactor(weight.SampleNoise(noise, [batch]));
             output = map.Apply(input.mul(map.OverPositions(factor, input.dim())), weight.Mean, null);
@@ -40,4 +44,7 @@ internal sealed class WeightsPerExample : Estimator
             output = output.Plus(map.OverPositions(GaussianSample.Weights(bias, noise, batch), output.dim()));
         return output.MoveToOuterDisposeScope();
     }
+
+    internal override HeldDraw Hold(AffineMap map, Posterior weight, Posterior? bias, long batch, NoiseSource noise)
+        => new WeightOfEachExample(map, GaussianSample.Weights(weight, noise, batch), bias is null ? null : GaussianSample.Weights(bias, noise, batch));
 }

@@ -8,6 +8,12 @@ namespace BayesNet.Maps;
 /// </summary>
 internal interface ILocalProducts
 {
+    /// <summary>Whether this process has what the gradients need.</summary>
+    bool HasGradients => true;
+
+    /// <summary>Whether a function of these products is faster than the operations of <see cref="AffineMap.Apply"/> and their graph.</summary>
+    bool IsFused => true;
+
     /// <summary>The input as the product reads it, contiguous; differentiable.</summary>
     Tensor Prepare(Tensor input);
 

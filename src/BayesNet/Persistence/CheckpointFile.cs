@@ -1,8 +1,6 @@
 using System.Globalization;
-using System.Reflection;
 using System.Text.Json;
 using System.Text.Json.Serialization;
-using BayesNet.Training;
 using BayesNet.Training.Fitting;
 using static TorchSharp.torch;
 
@@ -34,7 +32,7 @@ internal static class CheckpointFile
             {
                 ["format"] = Format,
                 ["version"] = Version.ToString(CultureInfo.InvariantCulture),
-                ["library"] = typeof(VariationalTrainer).Assembly.GetCustomAttribute<AssemblyInformationalVersionAttribute>()?.InformationalVersion ?? "",
+                ["library"] = ModelFile.Library,
                 ["state"] = JsonSerializer.Serialize(snapshot.State, Json),
             },
             Checksum);

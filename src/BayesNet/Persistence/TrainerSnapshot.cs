@@ -1,5 +1,7 @@
 using System.Globalization;
 using BayesNet.Estimators;
+using BayesNet.Posteriors;
+using BayesNet.Priors;
 using BayesNet.Runtime;
 using BayesNet.Training;
 using BayesNet.Training.Fitting;
@@ -55,6 +57,7 @@ internal sealed class TrainerSnapshot : IDisposable
                 Orders = trainer.Orders,
                 Schedule = [.. trainer.Schedule.Metrics],
                 Noise = modules.ToDictionary(entry => entry.Name, entry => entry.Module.Noise.State is { } state ? new NoiseState(state.Key, state.Counter) : null),
+                Priors = Priors(trainer),
                 Run = trainer.CurrentRun,
             },
         };
@@ -76,9 +79,11 @@ internal sealed class TrainerSnapshot : IDisposable
         }
 
         Dictionary<string, Tensor> state = trainer.State();
+        (string Name, IndependentGaussian Posterior)[] masks = [.. Masks(trainer)];
         foreach (Dictionary<string, Tensor> saved in Best is null ? [Model] : new[] { Model, Best })
         {
-            string[] missing = [.. state.Keys.Except(saved.Keys)], foreign = [.. saved.Keys.Except(state.Keys)];
+            // Weights may have been pruned since, and are then pruned here.
+            string[] missing = [.. state.Keys.Except(saved.Keys)], foreign = [.. saved.Keys.Except(state.Keys).Except(masks.Select(mask => mask.Name))];
             if (missing.Length + foreign.Length > 0)
             {
                 throw new InvalidDataException(
@@ -87,6 +92,8 @@ internal sealed class TrainerSnapshot : IDisposable
 
             foreach ((string name, Tensor tensor) in saved)
             {
+                if (!state.ContainsKey(name))
+                    continue;
                 if (tensor.dtype != state[name].dtype || !tensor.shape.AsSpan().SequenceEqual(state[name].shape))
                 {
                     throw new InvalidDataException(
@@ -98,11 +105,20 @@ internal sealed class TrainerSnapshot : IDisposable
 
         if (!State.Noise.Keys.ToHashSet().SetEquals(trainer.Model.BayesianModules().Select(entry => entry.Name)))
             throw new InvalidDataException($"The checkpoint '{path}' is that of a model with other Bayesian layers. Build the model as it was built for it.");
+        string priors = Priors(trainer);
+        if (State.Priors is { } saidToBe && saidToBe != priors)
+            throw new InvalidDataException($"The checkpoint '{path}' does not fit the trainer: the priors were {saidToBe} when it was written, and are {priors} now. Build the model as it was built for it.");
     }
 
     /// <summary>Makes a trainer what this is.</summary>
     internal void Apply(VariationalTrainer trainer)
     {
+        foreach ((string name, IndependentGaussian posterior) in Masks(trainer))
+        {
+            if (Model.TryGetValue(name, out Tensor? mask))
+                posterior.SetMask(mask);
+        }
+
         ModelState.Write(Model, trainer.State());
         trainer.Schedule.Replay(State.Schedule);
         using (var reader = new BinaryReader(new MemoryStream(Optimizer)))
@@ -135,6 +151,12 @@ internal sealed class TrainerSnapshot : IDisposable
         return this;
     }
 
+    /// <summary>The posteriors that may have a mask, with the name that it has in the state.</summary>
+    private static IEnumerable<(string Name, IndependentGaussian Posterior)> Masks(VariationalTrainer trainer)
+        => from entry in trainer.Model.named_modules()
+           where entry.module is IndependentGaussian
+           select ($"{ModelState.ModelPrefix}{entry.name}.{IndependentGaussian.MaskName}", (IndependentGaussian)entry.module);
+
     private static Dictionary<string, Tensor> OnDevices(Dictionary<string, Tensor> values, Dictionary<string, Tensor> like)
     {
         foreach ((string name, Tensor value) in values.ToList())
@@ -158,6 +180,9 @@ internal sealed class TrainerSnapshot : IDisposable
         return buffer.ToArray();
     }
 
+    private static string Priors(VariationalTrainer trainer)
+        => string.Join(", ", trainer.Model.named_modules().Where(entry => entry.module is Prior).Select(entry => $"{entry.name} {entry.module}"));
+
     /// <summary>What has to be equal for training to go on as it would have.</summary>
     private static Dictionary<string, string> Describe(VariationalTrainer trainer)
     {
@@ -166,6 +191,7 @@ internal sealed class TrainerSnapshot : IDisposable
         {
             ["the number of training rows"] = Text(trainer.TrainingSetSize),
             ["the optimizer"] = trainer.Optimizer.GetType().Name,
+            [nameof(options.KlSchedule)] = Text(options.KlSchedule),
             [nameof(options.BatchSize)] = Text(options.BatchSize),
             [nameof(options.Shuffle)] = Text(options.Shuffle),
             [nameof(options.Samples)] = Text(options.Samples),

@@ -20,6 +20,9 @@ internal sealed record TrainerState
     /// <summary>Key and counter of each layer's noise; null where it comes from the global generator.</summary>
     public required Dictionary<string, NoiseState?> Noise { get; init; }
 
+    /// <summary>The priors with their settings, which are no tensors; null in files from before they were kept.</summary>
+    public string? Priors { get; init; }
+
     /// <summary>The run under way, or the last one where it did not end.</summary>
     public RunState? Run { get; init; }
 }

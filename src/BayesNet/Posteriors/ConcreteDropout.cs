@@ -1,4 +1,5 @@
 using BayesNet.Estimators;
+using BayesNet.Maps;
 using BayesNet.Reparameterization;
 using BayesNet.Runtime;
 using TorchSharp.Modules;
@@ -14,7 +15,7 @@ namespace BayesNet.Posteriors;
 /// </summary>
 /// <remarks>
 /// State dict: <c>mean</c> (m), the weight's shape, and <c>logit</c>, ln(p / (1 - p)), one or one for each input. Columns are the weight's
-/// second dimension: input features, or the input channels of a group. The posterior has no density. Its divergence from a Gaussian prior
+/// second dimension, of a transposed convolution its first: input features, or the input channels of a group. The posterior has no density. Its divergence from a Gaussian prior
 /// leaves out the constant that the paper leaves out, and is |m|^2 / (2 s^2 (1 - p)) - K H(p) for N(0, s^2), K masks and H the entropy of
 /// a Bernoulli draw, plus P ln s + P/2 ln 2 pi. Weights per example masks the inputs of each example, and is the dropout of the textbooks;
 /// shared weights masks the batch as one.
@@ -28,20 +29,24 @@ public sealed class ConcreteDropout : Posterior, IInputMultiplicative
     private readonly Parameter _logit;
 
     private readonly double _temperature;
+    private readonly int _inputDimension;
 
     /// <summary>Creates a posterior with the given initial weights and one initial rate.</summary>
     /// <param name="initialMean">m, shape W of two dimensions or more; copied. Its type and device become the posterior's.</param>
     /// <param name="initialRate">p, strictly between 0 and 1.</param>
     /// <param name="ratePerInput">Whether each input learns a rate of its own; else there is one.</param>
     /// <param name="temperature">The temperature of the relaxation in training.</param>
+    /// <param name="layout">Which dimensions of W count outputs and inputs.</param>
     /// <exception cref="ArgumentException"><paramref name="initialMean"/> has fewer than two dimensions: it has no inputs.</exception>
     /// <exception cref="ArgumentOutOfRangeException">The rate is not between 0 and 1, or the temperature not a finite number above zero.</exception>
     /// <exception cref="NotSupportedException"><paramref name="initialMean"/> is not float32 or float64.</exception>
-    public ConcreteDropout(Tensor initialMean, double initialRate = 0.1, bool ratePerInput = false, double temperature = 0.1)
+    public ConcreteDropout(
+        Tensor initialMean, double initialRate = 0.1, bool ratePerInput = false, double temperature = 0.1, WeightLayout layout = default)
         : base(nameof(ConcreteDropout), initialMean.shape)
     {
         Guard.OpenUnitInterval(initialRate);
         _temperature = Guard.Positive(temperature);
+        _inputDimension = layout.InputDimension;
         if (initialMean.dim() < 2)
         {
             throw new ArgumentException(
@@ -53,7 +58,7 @@ public sealed class ConcreteDropout : Posterior, IInputMultiplicative
         using (no_grad())
         {
             _mean = OwnedTensors.Location(initialMean);
-            Tensor logit = zeros(sharing.ShapeOver(Shape), dtype: initialMean.dtype, device: initialMean.device);
+            Tensor logit = zeros(sharing.ShapeOver(Shape, layout), dtype: initialMean.dtype, device: initialMean.device);
             _logit = OwnedTensors.Parameter(logit.Plus(Math.Log(initialRate / (1 - initialRate))));
         }
 
@@ -83,14 +88,17 @@ public sealed class ConcreteDropout : Posterior, IInputMultiplicative
     /// <inheritdoc/>
     /// <returns>(L, columns): a logistic draw for each mask.</returns>
     public override Tensor SampleNoise(NoiseSource noise, ReadOnlySpan<long> leading)
-        => BaseNoise.Logistic.Draw(noise, [.. leading, Shape[1]], _mean.dtype, _mean.device);
+        => BaseNoise.Logistic.Draw(noise, [.. leading, Shape[_inputDimension]], _mean.dtype, _mean.device);
 
     /// <inheritdoc/>
     public override Tensor Transform(Tensor eps)
     {
         using var scope = NewDisposeScope();
         Tensor factor = InputFactor(eps);
-        long[] shape = [.. eps.shape.AsSpan(..^1), 1, Shape[1], .. Enumerable.Repeat(1L, Shape.Length - 2)];
+        var entries = new long[Shape.Length];
+        Array.Fill(entries, 1);
+        entries[_inputDimension] = Shape[_inputDimension];
+        long[] shape = [.. eps.shape.AsSpan(..^1), .. entries];
         return factor.reshape(shape).mul(_mean).MoveToOuterDisposeScope();
     }
 
@@ -122,7 +130,7 @@ public sealed class ConcreteDropout : Posterior, IInputMultiplicative
     public override Tensor Entropy()
     {
         using var scope = NewDisposeScope();
-        return Gate.Entropy(_logit).sum().Times((double)Shape[1] / _logit.numel()).MoveToOuterDisposeScope();
+        return Gate.Entropy(_logit).sum().Times((double)Shape[_inputDimension] / _logit.numel()).MoveToOuterDisposeScope();
     }
 }
 
@@ -145,8 +153,11 @@ public sealed record ConcreteDropoutSpecification : PosteriorSpecification
     public double BiasStdDev { get; init => field = Guard.Positive(value, nameof(BiasStdDev)); } = 0.01;
 
     /// <inheritdoc/>
-    public override Posterior Create(Tensor initialMean)
+    public override Posterior Create(Tensor initialMean) => Create(initialMean, WeightLayout.OutputsFirst);
+
+    /// <inheritdoc/>
+    public override Posterior Create(Tensor initialMean, WeightLayout layout)
         => initialMean.dim() < 2
             ? new MeanFieldGaussian(initialMean, BiasStdDev)
-            : new ConcreteDropout(initialMean, InitialRate, RatePerInput, Temperature);
+            : new ConcreteDropout(initialMean, InitialRate, RatePerInput, Temperature, layout);
 }

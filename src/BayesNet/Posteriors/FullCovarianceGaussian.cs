@@ -28,11 +28,13 @@ public sealed class FullCovarianceGaussian : StructuredGaussian
     /// <param name="initialStdDev">The standard deviation every entry starts with.</param>
     /// <param name="groups">Which entries covary.</param>
     /// <param name="diagonal">How L's diagonal is made; null for <see cref="ScaleParameterization.Log"/>.</param>
+    /// <param name="layout">Which dimensions of W count outputs and inputs.</param>
     /// <exception cref="ArgumentOutOfRangeException"><paramref name="initialStdDev"/> is not a finite number above zero.</exception>
     /// <exception cref="NotSupportedException"><paramref name="initialMean"/> is not float32 or float64.</exception>
     public FullCovarianceGaussian(
-        Tensor initialMean, double initialStdDev, CovarianceGroups groups = CovarianceGroups.PerOutput, ScaleParameterization? diagonal = null)
-        : base(nameof(FullCovarianceGaussian), initialMean, groups)
+        Tensor initialMean, double initialStdDev, CovarianceGroups groups = CovarianceGroups.PerOutput, ScaleParameterization? diagonal = null,
+        WeightLayout layout = default)
+        : base(nameof(FullCovarianceGaussian), initialMean, groups, layout)
     {
         _diagonal = diagonal ?? ScaleParameterization.Log;
         double rho = _diagonal.Inverse(Guard.Positive(initialStdDev));
@@ -52,7 +54,7 @@ public sealed class FullCovarianceGaussian : StructuredGaussian
         get
         {
             using var scope = NewDisposeScope();
-            return Factor().Squared().sum(dim: 2).reshape(Shape.ToArray()).MoveToOuterDisposeScope();
+            return Groups.Join(Factor().Squared().sum(dim: 2), Shape).MoveToOuterDisposeScope();
         }
     }
 
@@ -63,7 +65,7 @@ public sealed class FullCovarianceGaussian : StructuredGaussian
     public override Tensor Deviation(Tensor eps)
     {
         using var scope = NewDisposeScope();
-        return WeightGroups.Multiply(Factor(), Groups.Split(eps)).reshape(eps.shape).MoveToOuterDisposeScope();
+        return Groups.Join(WeightGroups.Multiply(Factor(), Groups.Split(eps)), eps.shape).MoveToOuterDisposeScope();
     }
 
     /// <inheritdoc/>
@@ -102,8 +104,11 @@ public sealed record FullCovarianceGaussianSpecification : PosteriorSpecificatio
     public CovarianceGroups Groups { get; init; } = CovarianceGroups.PerOutput;
 
     /// <inheritdoc/>
-    public override Posterior Create(Tensor initialMean)
+    public override Posterior Create(Tensor initialMean) => Create(initialMean, WeightLayout.OutputsFirst);
+
+    /// <inheritdoc/>
+    public override Posterior Create(Tensor initialMean, WeightLayout layout)
         => Groups == CovarianceGroups.PerOutput && initialMean.dim() <= 1
             ? new MeanFieldGaussian(initialMean, InitialStdDev)
-            : new FullCovarianceGaussian(initialMean, InitialStdDev, Groups);
+            : new FullCovarianceGaussian(initialMean, InitialStdDev, Groups, layout: layout);
 }

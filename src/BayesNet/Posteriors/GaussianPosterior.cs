@@ -13,7 +13,7 @@ public abstract class GaussianPosterior : Posterior
     private static readonly TorchSharp.Scalar LeastMean = 1e-30;
 
     [ComponentName(Name = "mean")]
-    private readonly Parameter _mean;
+    private readonly Parameter? _mean;
 
     /// <summary>Creates a posterior with the given initial means; derived classes register the components.</summary>
     /// <param name="name">The posterior's name.</param>
@@ -28,8 +28,19 @@ public abstract class GaussianPosterior : Posterior
         register_parameter("mean", _mean);
     }
 
-    /// <summary>mu, shape W: the parameter itself, not a copy.</summary>
-    public sealed override Tensor Mean => _mean;
+    /// <summary>A posterior whose mean is a function of another's parameters.</summary>
+    private protected GaussianPosterior(string name, ReadOnlySpan<long> shape)
+        : base(name, shape)
+    {
+    }
+
+    /// <summary>mu, shape W: the parameter itself, not a copy, unless weights are pruned.</summary>
+    public override Tensor Mean => _mean!;
+
+    /// <summary>The parameter that <see cref="Mean"/> is, or is made of.</summary>
+    internal Parameter MeanParameter => _mean!;
+
+    internal sealed override ScalarType Type => _mean?.dtype ?? base.Type;
 
     /// <summary>ln of the marginal standard deviation of each entry, shape W; differentiable.</summary>
     public virtual Tensor LogStdDev
@@ -56,17 +67,17 @@ public abstract class GaussianPosterior : Posterior
     /// <inheritdoc/>
     /// <remarks>Independent normals, (L, W), unless the posterior documents another shape.</remarks>
     public override Tensor SampleNoise(NoiseSource noise, ReadOnlySpan<long> leading)
-        => noise.Normal([.. leading, .. Shape], _mean.dtype, _mean.device);
+        => noise.Normal([.. leading, .. Shape], Type, (_mean ?? Mean).device);
 
     /// <inheritdoc/>
     public override Tensor Transform(Tensor eps)
     {
         using Tensor deviation = Deviation(eps);
-        return deviation.Plus(_mean);
+        return deviation.Plus(Mean);
     }
 
     /// <summary>The entropies of the marginals, summed, in nats; the joint entropy is smaller by the total correlation.</summary>
-    internal Tensor MarginalEntropy()
+    internal virtual Tensor MarginalEntropy()
     {
         using var scope = NewDisposeScope();
         return LogStdDev.sum().Plus(Count * LocationScaleLaw.Normal.Entropy).MoveToOuterDisposeScope();

@@ -33,10 +33,12 @@ public sealed class LowRankGaussian : StructuredGaussian
     /// </param>
     /// <param name="rank">r, the columns of P.</param>
     /// <param name="groups">Which entries covary.</param>
+    /// <param name="layout">Which dimensions of W count outputs and inputs.</param>
     /// <exception cref="ArgumentOutOfRangeException"><paramref name="initialStdDev"/> is not a finite number above zero, or <paramref name="rank"/> is below 1.</exception>
     /// <exception cref="NotSupportedException"><paramref name="initialMean"/> is not float32 or float64.</exception>
-    public LowRankGaussian(Tensor initialMean, double initialStdDev, int rank, CovarianceGroups groups = CovarianceGroups.PerOutput)
-        : base(nameof(LowRankGaussian), initialMean, groups)
+    public LowRankGaussian(
+        Tensor initialMean, double initialStdDev, int rank, CovarianceGroups groups = CovarianceGroups.PerOutput, WeightLayout layout = default)
+        : base(nameof(LowRankGaussian), initialMean, groups, layout)
     {
         Guard.AtLeastOne(rank);
         double half = Guard.Positive(initialStdDev) / Math.Sqrt(2);
@@ -57,7 +59,7 @@ public sealed class LowRankGaussian : StructuredGaussian
         get
         {
             using var scope = NewDisposeScope();
-            return _factor.Squared().sum(dim: 2).reshape(Shape.ToArray()).Plus(OwnVariance()).MoveToOuterDisposeScope();
+            return Groups.Join(_factor.Squared().sum(dim: 2), Shape).Plus(OwnVariance()).MoveToOuterDisposeScope();
         }
     }
 
@@ -75,7 +77,7 @@ public sealed class LowRankGaussian : StructuredGaussian
         long own = Groups.Groups * Groups.Size;
         long[] shape = [.. eps.shape.AsSpan(..^1), .. Shape];
         Tensor shared = eps.narrow(-1, own, Groups.Groups * Rank).reshape(-1, Groups.Groups, Rank);
-        Tensor fromFactor = WeightGroups.Multiply(_factor, shared).reshape(shape);
+        Tensor fromFactor = Groups.Join(WeightGroups.Multiply(_factor, shared), shape);
         return addcmul(fromFactor, _logScale.exp(), eps.narrow(-1, 0, own).reshape(shape), Scalars.One).MoveToOuterDisposeScope();
     }
 
@@ -91,7 +93,7 @@ public sealed class LowRankGaussian : StructuredGaussian
     {
         ArgumentNullException.ThrowIfNull(map);
         using var scope = NewDisposeScope();
-        Tensor own = map.Apply(input.Squared(), OwnVariance(), biasVariance);
+        Tensor own = map.ApplySquared(input, OwnVariance(), biasVariance);
         return own.Plus(SumOfSquares(map, input, _factor.transpose(1, 2))).MoveToOuterDisposeScope();
     }
 
@@ -123,8 +125,11 @@ public sealed record LowRankGaussianSpecification : PosteriorSpecification
     public CovarianceGroups Groups { get; init; } = CovarianceGroups.PerOutput;
 
     /// <inheritdoc/>
-    public override Posterior Create(Tensor initialMean)
+    public override Posterior Create(Tensor initialMean) => Create(initialMean, WeightLayout.OutputsFirst);
+
+    /// <inheritdoc/>
+    public override Posterior Create(Tensor initialMean, WeightLayout layout)
         => Groups == CovarianceGroups.PerOutput && initialMean.dim() <= 1
             ? new MeanFieldGaussian(initialMean, InitialStdDev)
-            : new LowRankGaussian(initialMean, InitialStdDev, Rank, Groups);
+            : new LowRankGaussian(initialMean, InitialStdDev, Rank, Groups, layout);
 }

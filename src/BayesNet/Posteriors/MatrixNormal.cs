@@ -26,16 +26,19 @@ public sealed class MatrixNormal : GaussianPosterior, ILocallyReparameterizable
     [ComponentName(Name = "input_factor")]
     private readonly Parameter _inputFactor;
 
+    private readonly WeightLayout _layout;
+    private readonly long[] _outputsFirst;
     private readonly long _rows;
     private readonly long _columns;
 
     /// <summary>Creates a posterior with the given initial means, A = I and B the standard deviation times I.</summary>
-    /// <param name="initialMean">The means, shape W with output channels first, two dimensions or more; copied.</param>
+    /// <param name="initialMean">The means, shape W of two dimensions or more; copied.</param>
     /// <param name="initialStdDev">The standard deviation every entry starts with.</param>
+    /// <param name="layout">Which dimensions of W count outputs and inputs.</param>
     /// <exception cref="ArgumentException"><paramref name="initialMean"/> has fewer than two dimensions.</exception>
     /// <exception cref="ArgumentOutOfRangeException"><paramref name="initialStdDev"/> is not a finite number above zero.</exception>
     /// <exception cref="NotSupportedException"><paramref name="initialMean"/> is not float32 or float64.</exception>
-    public MatrixNormal(Tensor initialMean, double initialStdDev)
+    public MatrixNormal(Tensor initialMean, double initialStdDev, WeightLayout layout = default)
         : base(nameof(MatrixNormal), initialMean)
     {
         if (initialMean.dim() < 2)
@@ -45,7 +48,9 @@ public sealed class MatrixNormal : GaussianPosterior, ILocallyReparameterizable
                 nameof(initialMean));
         }
 
-        _rows = Shape[0];
+        _layout = layout;
+        _outputsFirst = layout.ShapeOf(Shape);
+        _rows = _outputsFirst[0];
         _columns = initialMean.numel() / _rows;
         double logStdDev = Math.Log(Guard.Positive(initialStdDev));
         using (NewDisposeScope())
@@ -65,7 +70,7 @@ public sealed class MatrixNormal : GaussianPosterior, ILocallyReparameterizable
         {
             using var scope = NewDisposeScope();
             Tensor rows = OutputFactor().Squared().sum(dim: 1, keepdim: true), columns = InputFactor().Squared().sum(dim: 1);
-            return rows.mul(columns).reshape(Shape.ToArray()).MoveToOuterDisposeScope();
+            return FromMatrices(rows.mul(columns), Shape).MoveToOuterDisposeScope();
         }
     }
 
@@ -82,7 +87,7 @@ public sealed class MatrixNormal : GaussianPosterior, ILocallyReparameterizable
     public override Tensor Deviation(Tensor eps)
     {
         using var scope = NewDisposeScope();
-        return OutputFactor().matmul(AsMatrices(eps)).matmul(InputFactor().t()).reshape(eps.shape).MoveToOuterDisposeScope();
+        return FromMatrices(OutputFactor().matmul(AsMatrices(eps)).matmul(InputFactor().t()), eps.shape).MoveToOuterDisposeScope();
     }
 
     /// <inheritdoc/>
@@ -106,8 +111,8 @@ public sealed class MatrixNormal : GaussianPosterior, ILocallyReparameterizable
     public string? WhyNotLocally(AffineMap map)
     {
         ArgumentNullException.ThrowIfNull(map);
-        return map.WeightShape[1] == map.InputChannels
-            ? null
+        return map.WhyNotByOutput is { } reason ? $"the entries of a row covary under a {GetName()} posterior, and {reason}"
+            : map.HasOneGroup ? null
             : $"under a {GetName()} posterior the channel groups of a {map} covary in a way that is not a matrix normal's";
     }
 
@@ -151,11 +156,18 @@ public sealed class MatrixNormal : GaussianPosterior, ILocallyReparameterizable
     private Tensor Quadratic(AffineMap map, Tensor input)
     {
         using var scope = NewDisposeScope();
-        return map.SumOfSquares(input, InputFactor().t().reshape([1, _columns, .. Shape[1..]])).MoveToOuterDisposeScope();
+        return map.SumOfSquares(input, InputFactor().t().reshape([1, _columns, .. _outputsFirst.AsSpan(1)])).MoveToOuterDisposeScope();
     }
 
     /// <summary>(L, W) or (W) as (S, out, n), S the product of L.</summary>
-    private Tensor AsMatrices(Tensor value) => value.reshape(-1, _rows, _columns);
+    private Tensor AsMatrices(Tensor value) => _layout.ToOutputsFirst(value, Shape).reshape(-1, _rows, _columns);
+
+    /// <summary>The inverse, in the given shape.</summary>
+    private Tensor FromMatrices(Tensor matrices, ReadOnlySpan<long> shape)
+        => _layout.FromOutputsFirst(matrices.reshape([-1, .. _outputsFirst])).reshape(shape.ToArray());
+
+    /// <summary>How the weight is laid out.</summary>
+    internal WeightLayout Layout => _layout;
 
     /// <summary>1/2 ln det Cov[vec(w)] = n ln det A + out ln det B.</summary>
     private Tensor LogDeterminant()
@@ -173,6 +185,9 @@ public sealed record MatrixNormalSpecification : PosteriorSpecification
     public double InitialStdDev { get; init => field = Guard.Positive(value, nameof(InitialStdDev)); } = 0.01;
 
     /// <inheritdoc/>
-    public override Posterior Create(Tensor initialMean)
-        => initialMean.dim() <= 1 ? new MeanFieldGaussian(initialMean, InitialStdDev) : new MatrixNormal(initialMean, InitialStdDev);
+    public override Posterior Create(Tensor initialMean) => Create(initialMean, WeightLayout.OutputsFirst);
+
+    /// <inheritdoc/>
+    public override Posterior Create(Tensor initialMean, WeightLayout layout)
+        => initialMean.dim() <= 1 ? new MeanFieldGaussian(initialMean, InitialStdDev) : new MatrixNormal(initialMean, InitialStdDev, layout);
 }

@@ -12,7 +12,7 @@ namespace BayesNet.Posteriors;
 /// known family, so local reparameterization does not apply; the other estimators do.
 /// </summary>
 /// <remarks>State dict: <c>mean</c> (the location) and <c>log_scale</c>, both of the weight's shape.</remarks>
-public abstract class MeanFieldLocationScale : Posterior
+public abstract class MeanFieldLocationScale : Posterior, IRowwise
 {
     [ComponentName(Name = "mean")]
     private readonly Parameter _location;
@@ -79,6 +79,13 @@ public abstract class MeanFieldLocationScale : Posterior
     {
         using Tensor scale = Scale;
         return scale.mul(eps);
+    }
+
+    Tensor IRowwise.SampleRowDeviations(Tensor rows, NoiseSource noise)
+    {
+        using var scope = NewDisposeScope();
+        Tensor scale = _logScale.index_select(0, rows).exp();
+        return scale.mul(_law.Noise.Draw(noise, scale.shape, scale.dtype, scale.device)).MoveToOuterDisposeScope();
     }
 
     /// <inheritdoc/>

@@ -24,6 +24,16 @@ public abstract class Posterior : nn.Module
     /// <summary>The weight's shape W.</summary>
     public ReadOnlySpan<long> Shape => _shape;
 
+    /// <summary>The type of the weight's entries.</summary>
+    internal virtual ScalarType Type
+    {
+        get
+        {
+            using var scope = NewDisposeScope();
+            return Mean.dtype;
+        }
+    }
+
     /// <summary>E[w], shape W, or the centre of symmetry where the mean does not exist; differentiable in the parameters.</summary>
     public abstract Tensor Mean { get; }
 

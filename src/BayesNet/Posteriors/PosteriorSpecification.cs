@@ -1,3 +1,4 @@
+using BayesNet.Maps;
 using BayesNet.Runtime;
 using static TorchSharp.torch;
 
@@ -11,6 +12,9 @@ public abstract record PosteriorSpecification
 {
     /// <summary>Makes a posterior whose mean starts at <paramref name="initialMean"/>, with its shape, type and device.</summary>
     public abstract Posterior Create(Tensor initialMean);
+
+    /// <summary>The same for a weight laid out in a given way, which tells posteriors with a structure what outputs and inputs are.</summary>
+    public virtual Posterior Create(Tensor initialMean, WeightLayout layout) => Create(initialMean);
 }
 
 /// <summary>Independent Gaussian entries: see <see cref="MeanFieldGaussian"/>.</summary>

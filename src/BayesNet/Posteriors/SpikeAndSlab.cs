@@ -1,4 +1,5 @@
 using BayesNet.Estimators;
+using BayesNet.Maps;
 using BayesNet.Reparameterization;
 using BayesNet.Runtime;
 using TorchSharp.Modules;
@@ -38,11 +39,13 @@ public sealed class SpikeAndSlab : Posterior
     /// <param name="sharing">Which entries share one gate.</param>
     /// <param name="temperature">The temperature of the relaxation in training.</param>
     /// <param name="straightThrough">Whether gates are exactly 0 or 1 in training too, with the gradient of the relaxation.</param>
+    /// <param name="layout">Which dimensions of W count outputs and inputs.</param>
+    /// <exception cref="ArgumentException">Entries of one output are to share a gate, and the layout has groups of inputs.</exception>
     /// <exception cref="ArgumentOutOfRangeException">A number is out of its range.</exception>
     /// <exception cref="NotSupportedException"><paramref name="initialMean"/> is not float32 or float64.</exception>
     public SpikeAndSlab(
         Tensor initialMean, double initialStdDev, double initialInclusion = 0.9, ParameterSharing sharing = ParameterSharing.PerWeight,
-        double temperature = 0.5, bool straightThrough = false)
+        double temperature = 0.5, bool straightThrough = false, WeightLayout layout = default)
         : base(nameof(SpikeAndSlab), initialMean.shape)
     {
         double logStdDev = Math.Log(Guard.Positive(initialStdDev));
@@ -54,7 +57,7 @@ public sealed class SpikeAndSlab : Posterior
         {
             _mean = OwnedTensors.Location(initialMean);
             _logScale = OwnedTensors.Parameter(zeros_like(initialMean).Plus(logStdDev));
-            Tensor gate = zeros(sharing.ShapeOver(Shape), dtype: initialMean.dtype, device: initialMean.device);
+            Tensor gate = zeros(sharing.ShapeOver(Shape, layout), dtype: initialMean.dtype, device: initialMean.device);
             _gate = OwnedTensors.Parameter(gate.Plus(Math.Log(initialInclusion / (1 - initialInclusion))));
         }
 
@@ -161,6 +164,9 @@ public sealed record SpikeAndSlabSpecification : PosteriorSpecification
     public bool StraightThrough { get; init; }
 
     /// <inheritdoc/>
-    public override Posterior Create(Tensor initialMean)
-        => new SpikeAndSlab(initialMean, InitialStdDev, InitialInclusion, Sharing, Temperature, StraightThrough);
+    public override Posterior Create(Tensor initialMean) => Create(initialMean, WeightLayout.OutputsFirst);
+
+    /// <inheritdoc/>
+    public override Posterior Create(Tensor initialMean, WeightLayout layout)
+        => new SpikeAndSlab(initialMean, InitialStdDev, InitialInclusion, Sharing, Temperature, StraightThrough, layout);
 }

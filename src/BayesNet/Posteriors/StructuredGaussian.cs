@@ -7,13 +7,13 @@ namespace BayesNet.Posteriors;
 /// <summary>A Gaussian posterior whose entries covary within groups: the weights of one output, or all of the layer.</summary>
 public abstract class StructuredGaussian : GaussianPosterior, ILocallyReparameterizable
 {
-    private readonly CovarianceGroups _layout;
+    private readonly CovarianceGroups _groups;
 
-    private protected StructuredGaussian(string name, Tensor initialMean, CovarianceGroups groups)
+    private protected StructuredGaussian(string name, Tensor initialMean, CovarianceGroups groups, WeightLayout layout)
         : base(name, initialMean)
     {
-        _layout = groups;
-        Groups = new WeightGroups(Shape, groups);
+        _groups = groups;
+        Groups = new WeightGroups(Shape, groups, layout);
     }
 
     /// <inheritdoc/>
@@ -31,8 +31,8 @@ public abstract class StructuredGaussian : GaussianPosterior, ILocallyReparamete
 
     /// <inheritdoc/>
     public string? WhyNotLocally(AffineMap map)
-        => _layout == CovarianceGroups.PerOutput
-            ? null
+        => _groups == CovarianceGroups.PerOutput
+            ? map.WhyNotByOutput is { } reason ? $"the entries of a row covary under a {GetName()} posterior, and {reason}" : null
             : $"a {GetName()} posterior over the whole layer correlates them with each other; CovarianceGroups.PerOutput does not";
 
     /// <inheritdoc/>
@@ -46,5 +46,5 @@ public abstract class StructuredGaussian : GaussianPosterior, ILocallyReparamete
 
     /// <summary>The variances of the outputs from columns (groups, columns, n) of a factor: the squared images of the columns, summed.</summary>
     private protected Tensor SumOfSquares(AffineMap map, Tensor input, Tensor columns)
-        => map.SumOfSquares(input, columns.reshape([columns.size(0), columns.size(1), .. Shape[1..]]));
+        => map.SumOfSquares(input, Groups.AsWeights(columns));
 }

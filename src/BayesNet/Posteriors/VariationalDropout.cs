@@ -1,3 +1,4 @@
+using BayesNet.Maps;
 using BayesNet.Runtime;
 using TorchSharp.Modules;
 using TorchSharp.Utils;
@@ -14,7 +15,7 @@ namespace BayesNet.Posteriors;
 /// to be sparsified, a <see cref="MeanFieldGaussian"/> with the same <see cref="Priors.LogUniformPrior"/> is the parameterization with the
 /// gradient of lower variance (Molchanov et al. 2017, section 4.2). The density is infinite at a weight of theta = 0, which has no variance.
 /// </remarks>
-public sealed class VariationalDropout : IndependentGaussian, ISparsifiable
+public sealed class VariationalDropout : IndependentGaussian
 {
     [ComponentName(Name = "log_alpha")]
     private readonly Parameter _logAlpha;
@@ -23,13 +24,15 @@ public sealed class VariationalDropout : IndependentGaussian, ISparsifiable
     /// <param name="initialMean">theta, shape W; copied. Its type and device become the posterior's.</param>
     /// <param name="initialAlpha">The variance of the multiplicative noise; p / (1 - p) for the dropout rate p that it stands for.</param>
     /// <param name="sharing">Which entries share one alpha.</param>
+    /// <param name="layout">Which dimensions of W count outputs and inputs.</param>
+    /// <exception cref="ArgumentException">Entries of one output are to share an alpha, and the layout has groups of inputs.</exception>
     /// <exception cref="ArgumentOutOfRangeException"><paramref name="initialAlpha"/> is not a finite number above zero.</exception>
     /// <exception cref="NotSupportedException"><paramref name="initialMean"/> is not float32 or float64.</exception>
-    public VariationalDropout(Tensor initialMean, double initialAlpha, ParameterSharing sharing = ParameterSharing.PerWeight)
+    public VariationalDropout(Tensor initialMean, double initialAlpha, ParameterSharing sharing = ParameterSharing.PerWeight, WeightLayout layout = default)
         : base(nameof(VariationalDropout), initialMean)
     {
         double logAlpha = Math.Log(Guard.Positive(initialAlpha));
-        long[] shape = sharing.ShapeOver(Shape);
+        long[] shape = sharing.ShapeOver(Shape, layout);
         using (NewDisposeScope())
         using (no_grad())
         {
@@ -65,8 +68,6 @@ public sealed class VariationalDropout : IndependentGaussian, ISparsifiable
         }
     }
 
-    long ISparsifiable.Sparsify(double logAlpha) => Sparsification.FillWhere(this, logAlpha, (Mean, 0));
-
     /// <summary>sqrt(alpha) theta, which has theta's sign.</summary>
     private protected override Tensor Factor
     {
@@ -89,5 +90,8 @@ public sealed record VariationalDropoutSpecification : PosteriorSpecification
     public ParameterSharing Sharing { get; init; } = ParameterSharing.PerWeight;
 
     /// <inheritdoc/>
-    public override Posterior Create(Tensor initialMean) => new VariationalDropout(initialMean, InitialAlpha, Sharing);
+    public override Posterior Create(Tensor initialMean) => Create(initialMean, WeightLayout.OutputsFirst);
+
+    /// <inheritdoc/>
+    public override Posterior Create(Tensor initialMean, WeightLayout layout) => new VariationalDropout(initialMean, InitialAlpha, Sharing, layout);
 }

@@ -30,22 +30,27 @@ internal enum RowCoupling
 /// </summary>
 internal class PassEstimator : Estimator
 {
-    private protected PassEstimator(Estimator inner) => Inner = inner;
+    private readonly bool _holdsDraws;
 
-    /// <summary>The stand-in for an estimator; one for each layer.</summary>
-    internal static PassEstimator For(Estimator inner) => inner switch
+    private protected PassEstimator(Estimator inner, bool holdsDraws) => (Inner, _holdsDraws) = (inner, holdsDraws);
+
+    /// <summary>The stand-in for a layer's estimator; one for each layer.</summary>
+    internal static PassEstimator For(IBayesianModule layer) => For(layer.Estimator, layer is IHoldsDraws);
+
+    private static PassEstimator For(Estimator inner, bool holdsDraws) => inner switch
     {
-        Local => new LocalPass(inner),
-        Shared => new SharedPass(inner),
-        _ => new PassEstimator(inner),
+        Local => new LocalPass(inner, holdsDraws),
+        Shared => new SharedPass(inner, holdsDraws),
+        _ => new PassEstimator(inner, holdsDraws),
     };
 
     /// <summary>Whether the layer has no noise.</summary>
     internal bool IsDeterministic => Inner is Mean;
 
-    /// <summary>What binds the rows of a sample.</summary>
+    /// <summary>What binds the rows of a sample; of local reparameterization in a layer that holds draws, recurrent weights.</summary>
     internal RowCoupling Coupling => Inner switch
     {
+        Local when _holdsDraws => RowCoupling.Call,
         Mean or Local or PerExample => RowCoupling.None,
         Shared => RowCoupling.Weight,
         _ => RowCoupling.Call,
@@ -79,6 +84,11 @@ internal class PassEstimator : Estimator
         return output.MoveToOuterDisposeScope();
     }
 
+    internal sealed override bool IsOneWeight => Pilot is null && Inner.IsOneWeight;
+
+    internal sealed override HeldDraw Hold(AffineMap map, Posterior weight, Posterior? bias, long batch, NoiseSource noise)
+        => Pilot is null ? Held(map, weight, bias, batch, noise) : MeanOnly.Hold(map, weight, bias, batch, noise);
+
     /// <summary>Forgets what belongs to the last sample.</summary>
     internal virtual void BeginSample()
     {
@@ -96,6 +106,9 @@ internal class PassEstimator : Estimator
 
     private protected virtual Tensor Draw(AffineMap map, Posterior weight, Posterior? bias, Tensor input, NoiseSource noise)
         => Inner.Forward(map, weight, bias, Repeat(input, Copies ?? 1), noise);
+
+    private protected virtual HeldDraw Held(AffineMap map, Posterior weight, Posterior? bias, long batch, NoiseSource noise)
+        => Inner.Hold(map, weight, bias, batch, noise);
 
     /// <summary>Rows (rows, ...) as (copies * rows, ...), copy by copy.</summary>
     internal static Tensor Repeat(Tensor rows, long copies)
@@ -116,7 +129,7 @@ internal class PassEstimator : Estimator
             LowRankGaussian lowRank => lowRank.Rank + 4,
             _ => map.FanIn + 4,
         }),
-        PerExample when weight is not IInputMultiplicative => input + (3 * map.OutputChannels * map.FanIn) + output,
+        PerExample when weight is not IInputMultiplicative => input + (3 * map.WeightEntries) + output,
         _ => (2 * input) + (3 * output),
     };
 
@@ -124,7 +137,7 @@ internal class PassEstimator : Estimator
     /// Local reparameterization with sigma^2 computed once a prediction and, for the first layer with noise, means and variances of the
     /// outputs once for all samples.
     /// </summary>
-    private sealed class LocalPass(Estimator inner) : PassEstimator(inner)
+    private sealed class LocalPass(Estimator inner, bool holdsDraws) : PassEstimator(inner, holdsDraws)
     {
         private readonly Dictionary<Posterior, Tensor> _variances = [];
         private (Tensor Mean, Tensor StdDev)? _moments;
@@ -171,7 +184,7 @@ internal class PassEstimator : Estimator
         private (Tensor Mean, Tensor StdDev) Moments(AffineMap map, Posterior weight, Posterior? bias, Tensor input)
         {
             Tensor mean = map.Apply(input, weight.Mean, bias?.Mean);
-            Tensor variance = map.Apply(input.Squared(), Variance(weight), bias is null ? null : Variance(bias));
+            Tensor variance = map.ApplySquared(input, Variance(weight), bias is null ? null : Variance(bias));
             return (mean, variance.clamp_min_(FloatRange.LeastNormal(variance.dtype)).sqrt_());
         }
 
@@ -184,7 +197,7 @@ internal class PassEstimator : Estimator
     }
 
     /// <summary>Shared weights that stay the same until the next sample, call by call where a pass calls the layer more than once.</summary>
-    private sealed class SharedPass(Estimator inner) : PassEstimator(inner)
+    private sealed class SharedPass(Estimator inner, bool holdsDraws) : PassEstimator(inner, holdsDraws)
     {
         private readonly List<(Tensor Weight, Tensor? Bias)> _draws = [];
         private int _call;
@@ -206,11 +219,21 @@ internal class PassEstimator : Estimator
         internal override void Release() => BeginSample();
 
         private protected override Tensor Draw(AffineMap map, Posterior weight, Posterior? bias, Tensor input, NoiseSource noise)
+            => Next(map, weight, bias, noise).Apply(input);
+
+        private protected override HeldDraw Held(AffineMap map, Posterior weight, Posterior? bias, long batch, NoiseSource noise)
+            => Next(map, weight, bias, noise);
+
+        private OneWeight Next(AffineMap map, Posterior weight, Posterior? bias, NoiseSource noise)
         {
             if (_call == _draws.Count)
+            {
+                using var _ = no_grad();
                 _draws.Add((weight.Sample(noise).DetachFromDisposeScope(), bias?.Sample(noise).DetachFromDisposeScope()));
+            }
+
             (Tensor w, Tensor? b) = _draws[_call++];
-            return map.Apply(input, w, b);
+            return new OneWeight(map, w, b);
         }
     }
 }

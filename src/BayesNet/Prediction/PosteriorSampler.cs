@@ -12,6 +12,7 @@ namespace BayesNet.Prediction;
 /// Where no layer's noise couples rows (local reparameterization, weights per example) and the model computes row by row, many samples are one
 /// pass over repeated rows. Shared weights take a pass a sample, in parts of its rows where need be, with the weight held. Flipout, whose rows
 /// share one deviation, estimators of others and models that are not known to compute row by row take one pass of the whole batch a sample.
+/// What comes before the first layer with noise of a <c>Sequential</c> is computed once: see <see cref="DeterministicBody"/>.
 /// </remarks>
 internal sealed class PosteriorSampler : IDisposable
 {
@@ -20,6 +21,7 @@ internal sealed class PosteriorSampler : IDisposable
     private readonly long _budget;
     private readonly List<(IBayesianModule Module, Estimator Before, PassEstimator Pass)> _layers;
     private readonly RowCoupling _coupling;
+    private readonly DeterministicBody? _body;
     private readonly PassEstimator? _first;
     private readonly IDisposable? _noise;
     private readonly Action<long>? _load;
@@ -36,10 +38,11 @@ internal sealed class PosteriorSampler : IDisposable
         _model = model;
         _modes = new NetworkModes(model);
         _budget = options.MemoryBudget;
-        _layers = [.. model.BayesianModules().Select(entry => (entry.Module, entry.Module.Estimator, PassEstimator.For(entry.Module.Estimator)))];
+        _layers = [.. model.BayesianModules().Select(entry => (entry.Module, entry.Module.Estimator, PassEstimator.For(entry.Module)))];
         IReadOnlyList<nn.Module>? chain = RowIndependence.Chain(model);
         bool rowwise = options.RowsAreIndependent ?? (chain is not null && chain.All(RowIndependence.IsKnown));
         _coupling = rowwise ? _layers.Select(layer => layer.Pass.Coupling).Append(load is null ? RowCoupling.None : RowCoupling.Weight).Max() : RowCoupling.Call;
+        _body = load is null && chain is not null ? DeterministicBody.Of(chain, HasNoise, options.RowsAreIndependent == true) : null;
         _first = _coupling == RowCoupling.None && chain is not null ? FirstWithNoise(chain) : null;
 
         _noise = options.Seed is { } seed ? model.WithNoiseSeed(seed) : null;
@@ -53,13 +56,19 @@ internal sealed class PosteriorSampler : IDisposable
     {
         using var scope = NewDisposeScope();
         using var _ = no_grad();
+        DeterministicBody? body = _body is { IsDeterministic: true } ? _body : null;
         Footprint? row = _coupling == RowCoupling.Call || inputs.dim() < 2 || inputs.size(0) == 0 ? null : Measure(inputs);
-        if (row is null)
-            PassPerSample(inputs, samples, long.MaxValue, receive);
-        else if (_coupling == RowCoupling.Weight)
-            PassPerSample(inputs, samples, Capacity(Math.Max(row.OncePerRow, row.PerSample)), receive);
+        if (row is not null && _coupling == RowCoupling.None)
+        {
+            RepeatedRows(inputs, samples, row, body, receive);
+            return;
+        }
+
+        long most = row is null ? long.MaxValue : Capacity(Math.Max(row.OncePerRow, row.PerSample));
+        if (body?.Features(inputs, row is null ? long.MaxValue : most, row is null ? long.MaxValue : _budget) is { } features)
+            PassPerSample(features, samples, most, body.Rest, receive);
         else
-            RepeatedRows(inputs, samples, row, receive);
+            PassPerSample(inputs, samples, most, _model.call, receive);
     }
 
     public void Dispose()
@@ -74,7 +83,7 @@ internal sealed class PosteriorSampler : IDisposable
         _modes.Dispose();
     }
 
-    private void RepeatedRows(Tensor inputs, long samples, Footprint row, Action<SampleBlock> receive)
+    private void RepeatedRows(Tensor inputs, long samples, Footprint row, DeterministicBody? body, Action<SampleBlock> receive)
     {
         // Where no layer repeats the rows, they are copies from the input on.
         long count = inputs.size(0), pairs = Capacity(_first is null ? Math.Max(row.OncePerRow, row.PerSample) : row.PerSample);
@@ -84,13 +93,15 @@ internal sealed class PosteriorSampler : IDisposable
             using var part = NewDisposeScope();
             long taken = Math.Min(rows, count - firstRow);
             Tensor some = inputs.narrow(0, firstRow, taken);
+            if (body is not null)
+                some = body.Call(some);
             long copies = Even(samples, Math.Max(1, pairs / taken));
             BeginRows();
             for (long sample = 0; sample < samples; sample += copies)
             {
                 using var block = NewDisposeScope();
                 long now = Math.Min(copies, samples - sample);
-                Tensor outputs = _model.call(Copied(some, now));
+                Tensor copied = Copied(some, now), outputs = body is null ? _model.call(copied) : body.Rest(copied);
                 receive(new SampleBlock(sample, taken == count ? null : firstRow, outputs.reshape([now, taken, .. outputs.shape.AsSpan(1)])));
             }
         }
@@ -105,7 +116,7 @@ internal sealed class PosteriorSampler : IDisposable
         return rows;
     }
 
-    private void PassPerSample(Tensor inputs, long samples, long most, Action<SampleBlock> receive)
+    private void PassPerSample(Tensor inputs, long samples, long most, Func<Tensor, Tensor> network, Action<SampleBlock> receive)
     {
         // What a receiver does for one sample costs more than a pass of a small network: it gets several at a time.
         long waiting = 0;
@@ -116,7 +127,7 @@ internal sealed class PosteriorSampler : IDisposable
             _load?.Invoke(sample);
             foreach ((_, _, PassEstimator pass) in _layers)
                 pass.BeginSample();
-            Tensor one = Pass(inputs, most);
+            Tensor one = Pass(inputs, most, network);
             outputs.Add(one);
             waiting += one.numel() * one.element_size();
             if (!_alone && sample + 1 < samples && waiting < _budget / 2)
@@ -129,13 +140,13 @@ internal sealed class PosteriorSampler : IDisposable
         }
     }
 
-    private Tensor Pass(Tensor inputs, long most)
+    private Tensor Pass(Tensor inputs, long most, Func<Tensor, Tensor> network)
     {
         using var scope = NewDisposeScope();
         if (inputs.dim() == 0 || inputs.size(0) <= most)
         {
             BeginRows();
-            return _model.call(inputs).MoveToOuterDisposeScope();
+            return network(inputs).MoveToOuterDisposeScope();
         }
 
         long count = inputs.size(0), rows = Even(count, most);
@@ -144,7 +155,7 @@ internal sealed class PosteriorSampler : IDisposable
         {
             using var part = NewDisposeScope();
             BeginRows();
-            parts.Add(_model.call(inputs.narrow(0, firstRow, Math.Min(rows, count - firstRow))).MoveToOuterDisposeScope());
+            parts.Add(network(inputs.narrow(0, firstRow, Math.Min(rows, count - firstRow))).MoveToOuterDisposeScope());
         }
 
         return cat(parts, 0).MoveToOuterDisposeScope();
@@ -196,17 +207,16 @@ internal sealed class PosteriorSampler : IDisposable
         }
     }
 
+    /// <summary>The first layer with noise, where it is a Bayesian layer itself, called once.</summary>
     private PassEstimator? FirstWithNoise(IReadOnlyList<nn.Module> chain)
     {
-        foreach (nn.Module layer in chain)
-        {
-            PassEstimator? pass = _layers.FirstOrDefault(entry => ReferenceEquals(entry.Module, layer)).Pass;
-            if (pass is { IsDeterministic: false })
-                return chain.Count(other => ReferenceEquals(other, layer)) == 1 ? pass : null;
-        }
-
-        return null;
+        nn.Module? first = chain.FirstOrDefault(HasNoise);
+        return chain.Count(layer => ReferenceEquals(layer, first)) == 1 ? _layers.FirstOrDefault(entry => ReferenceEquals(entry.Module, first)).Pass : null;
     }
+
+    /// <summary>Whether a layer, or one within it, draws noise.</summary>
+    private bool HasNoise(nn.Module layer)
+        => layer.BayesianModules().Any(entry => _layers.Any(known => ReferenceEquals(known.Module, entry.Module) && !known.Pass.IsDeterministic));
 
     private long Capacity(long bytes) => Math.Max(1, _budget / bytes);
 

@@ -31,7 +31,8 @@ public sealed record PredictionOptions
     /// <summary>
     /// Whether, in evaluation mode, each row of the network's output depends on its own row of the input alone, so that rows may be computed in
     /// any grouping. Null, the default, looks: true for a <c>Sequential</c> of Bayesian layers and TorchSharp layers known for it, else false.
-    /// Say true for a module of your own that computes row by row; predictions are then several times faster.
+    /// Say true for a module of your own that computes row by row, from its input and the noise of Bayesian layers alone; predictions are then
+    /// several times faster.
     /// </summary>
     public bool? RowsAreIndependent { get; init; }
 

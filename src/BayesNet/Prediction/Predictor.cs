@@ -10,8 +10,9 @@ namespace BayesNet.Prediction;
 /// Samples are computed many at a time where that leaves their joint distribution as it is, else one by one. Layers with local
 /// reparameterization or weights per example give every row noise of its own, so one pass over repeated rows is as good as many passes; with
 /// shared weights a sample is one weight for the batch, so it is one pass a sample, and with flipout as well, since its rows share a
-/// deviation. In a <c>Sequential</c>, what comes before the first layer with noise, and that layer's matrix products under local
-/// reparameterization, are computed once for all samples. With seeded noise a call repeats itself, given the same
+/// deviation. In a <c>Sequential</c>, what comes before the first layer with noise is computed once for all samples, and so are that layer's
+/// matrix products under local reparameterization: where only the last layer is Bayesian, a sample costs what that layer costs. Layers that are not
+/// known to have no noise of their own are counted among the first with noise, unless <see cref="PredictionOptions.RowsAreIndependent"/> is true. With seeded noise a call repeats itself, given the same
 /// <see cref="PredictionOptions"/>; another memory budget draws the same numbers for other samples. A model predicts for one caller at a time:
 /// it is in evaluation mode, and its estimators have stand-ins, until the call returns.
 /// </remarks>

@@ -24,10 +24,11 @@ internal static class RowIndependence
     /// <summary>Whether a layer is one of those known.</summary>
     internal static bool IsKnown(nn.Module layer) => layer switch
     {
-        IBayesianModule => true,
+        IBayesianModule => layer.modules().All(part => part is not BatchNorm { track_running_stats: false }),
         Flatten flatten => flatten.start_dim >= 1,
         Unflatten unflatten => unflatten.dim >= 1,
         NormBase norm => norm.track_running_stats,
+        IRowwiseModule module => module.ComputesRowByRow,
         Linear or Conv1d or Conv2d or Conv3d or ConvTranspose1d or ConvTranspose2d or ConvTranspose3d => true,
         LayerNorm or GroupNorm => true,
         Identity or Dropout or Dropout1d or Dropout2d or Dropout3d or AlphaDropout => true,

@@ -1,4 +1,5 @@
 using BayesNet.Estimators;
+using BayesNet.Posteriors;
 using BayesNet.Reparameterization;
 using BayesNet.Runtime;
 using TorchSharp.Utils;
@@ -81,6 +82,12 @@ public sealed class GaussianPrior : Prior
     /// <summary>A prior with a mean and a standard deviation for each entry, which broadcast to the weight's shape; the caller keeps the tensors.</summary>
     public static PriorSpecification With(Tensor mean, Tensor stdDev) => new PerEntrySpecification(mean, stdDev);
 
+    /// <summary>
+    /// A prior whose means are the values that the posterior's means start with: trained weights, where a layer is made of them (MOPED; Krishnan,
+    /// Subedar and Tickoo 2020).
+    /// </summary>
+    public static PriorSpecification AtInitialMeans(double stdDev = 1) => new InitialMeansSpecification(Guard.Positive(stdDev));
+
     /// <inheritdoc/>
     public override Tensor LogDensity(Tensor weight)
     {
@@ -100,20 +107,45 @@ public sealed class GaussianPrior : Prior
         return weight.MoveToOuterDisposeScope();
     }
 
+    /// <inheritdoc/>
+    public override string ToString() => IsScalar ? Describe(_scalarMean, _scalarStdDev) : Describe("for each entry");
+
+    internal override Prior Restrict(KeptEntries kept, ReadOnlySpan<long> shape)
+    {
+        if (IsScalar)
+            return this;
+        using var scope = NewDisposeScope();
+        long[] whole = shape.ToArray();
+        return new GaussianPrior(kept.Select(_mean!.expand(whole)), kept.Select(_stdDev!.expand(whole)));
+    }
+
     private static InvalidOperationException NotScalar()
         => new("This Gaussian prior has a mean and a standard deviation for each entry; read Mean and StdDev, or test IsScalar first.");
 
     private sealed record ScalarSpecification(double Mean, double StdDev) : PriorSpecification
     {
         public override Prior Create(Tensor like) => new GaussianPrior(Mean, StdDev);
+
+        public override PriorSpecification Shifted(double by) => this with { Mean = Mean + by };
     }
 
-    private sealed record PerEntrySpecification(Tensor Mean, Tensor StdDev) : PriorSpecification
+    private sealed record InitialMeansSpecification(double StdDev) : PriorSpecification
     {
         public override Prior Create(Tensor like)
         {
             using var scope = NewDisposeScope();
-            return new GaussianPrior(Match(Mean, nameof(Mean)), Match(StdDev, nameof(StdDev)));
+            return new GaussianPrior(like, full_like(like, StdDev));
+        }
+    }
+
+    private sealed record PerEntrySpecification(Tensor Mean, Tensor StdDev, double By = 0) : PriorSpecification
+    {
+        public override PriorSpecification Shifted(double by) => this with { By = By + by };
+
+        public override Prior Create(Tensor like)
+        {
+            using var scope = NewDisposeScope();
+            return new GaussianPrior(Match(Mean, nameof(Mean)).Plus(By), Match(StdDev, nameof(StdDev)));
 
             Tensor Match(Tensor value, string name)
             {

@@ -60,6 +60,9 @@ public sealed class HorseshoePrior : Prior
         return noise.Normal(shape, dtype, device).mul(lambda).Times(GlobalScale).MoveToOuterDisposeScope();
     }
 
+    /// <inheritdoc/>
+    public override string ToString() => Describe(GlobalScale);
+
     /// <summary>ln[e^u E1(u)] of ln u.</summary>
     private static Tensor LogScaledExponentialIntegral(Tensor logU)
     {

@@ -75,6 +75,9 @@ public sealed class LearnedGaussianPrior : Prior
         return noise.Normal(shape, dtype, device).mul(_logStdDev.exp()).MoveToOuterDisposeScope();
     }
 
+    /// <inheritdoc/>
+    public override string ToString() => Describe(ClosedForm ? "closed form" : "learned");
+
     /// <summary>Sets s to the root of a mean square; for the closed form.</summary>
     internal void Solve(Tensor meanSquare)
     {

@@ -37,6 +37,9 @@ public abstract class LocationScalePrior : Prior
         using var scope = NewDisposeScope();
         return _law.Noise.Draw(noise, shape, dtype, device).Times(Scale).Plus(Location).MoveToOuterDisposeScope();
     }
+
+    /// <inheritdoc/>
+    public override string ToString() => Describe(Location, Scale);
 }
 
 /// <summary>Independent Laplace entries, density exp(-|w - location| / scale) / (2 scale): the prior whose mode is the lasso's.</summary>
@@ -51,9 +54,11 @@ public sealed class LaplacePrior : LocationScalePrior
     /// <summary>A zero-centred prior with the given scale.</summary>
     public static PriorSpecification WithScale(double scale) => new Specification(Guard.Positive(scale));
 
-    private sealed record Specification(double Scale) : PriorSpecification
+    private sealed record Specification(double Scale, double Location = 0) : PriorSpecification
     {
-        public override Prior Create(Tensor like) => new LaplacePrior(0, Scale);
+        public override Prior Create(Tensor like) => new LaplacePrior(Location, Scale);
+
+        public override PriorSpecification Shifted(double by) => this with { Location = Location + by };
     }
 }
 
@@ -72,12 +77,17 @@ public sealed class StudentTPrior : LocationScalePrior
     /// <summary>nu.</summary>
     public double DegreesOfFreedom { get; }
 
+    /// <inheritdoc/>
+    public override string ToString() => Describe(DegreesOfFreedom, Location, Scale);
+
     /// <summary>A zero-centred prior with the given degrees of freedom and scale.</summary>
     public static PriorSpecification With(double degreesOfFreedom, double scale)
         => new Specification(Guard.Positive(degreesOfFreedom), Guard.Positive(scale));
 
-    private sealed record Specification(double DegreesOfFreedom, double Scale) : PriorSpecification
+    private sealed record Specification(double DegreesOfFreedom, double Scale, double Location = 0) : PriorSpecification
     {
-        public override Prior Create(Tensor like) => new StudentTPrior(DegreesOfFreedom, 0, Scale);
+        public override Prior Create(Tensor like) => new StudentTPrior(DegreesOfFreedom, Location, Scale);
+
+        public override PriorSpecification Shifted(double by) => this with { Location = Location + by };
     }
 }

@@ -59,6 +59,9 @@ public sealed class LogUniformPrior : Prior
     public override Tensor Sample(NoiseSource noise, ReadOnlySpan<long> shape, ScalarType dtype, Device device)
         => throw new NotSupportedException("The log-uniform prior is improper and can't be drawn from; use a prior with a density, such as HorseshoePrior.");
 
+    /// <inheritdoc/>
+    public override string ToString() => Describe(Divergence);
+
     private sealed record Specification(LogUniformKl Divergence) : PriorSpecification
     {
         public override Prior Create(Tensor like) => new LogUniformPrior(Divergence);

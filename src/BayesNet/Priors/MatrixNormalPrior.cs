@@ -1,4 +1,5 @@
 using BayesNet.Estimators;
+using BayesNet.Maps;
 using BayesNet.Posteriors;
 using BayesNet.Reparameterization;
 using BayesNet.Runtime;
@@ -22,20 +23,26 @@ public sealed class MatrixNormalPrior : Prior
     [ComponentName(Name = "input_factor")]
     private readonly Tensor _inputFactor;
 
+    private readonly WeightLayout _layout;
+    private readonly long[] _outputsFirst;
+
     /// <summary>Creates a prior.</summary>
-    /// <param name="mean">M, the weight's shape, output channels first; copied.</param>
+    /// <param name="mean">M, the weight's shape; copied.</param>
     /// <param name="outputFactor">A, (out, out), lower triangular with a positive diagonal; copied.</param>
     /// <param name="inputFactor">B, (n, n), the same, n the entries of the weight of one output; copied.</param>
+    /// <param name="layout">Which dimensions of the weight count outputs and inputs.</param>
     /// <exception cref="ArgumentException">Shapes do not fit, or a factor is not lower triangular with a positive diagonal.</exception>
-    public MatrixNormalPrior(Tensor mean, Tensor outputFactor, Tensor inputFactor)
+    public MatrixNormalPrior(Tensor mean, Tensor outputFactor, Tensor inputFactor, WeightLayout layout = default)
         : base(nameof(MatrixNormalPrior))
     {
         ArgumentNullException.ThrowIfNull(mean);
         Guard.AllFinite(mean);
         if (mean.dim() < 2)
             throw new ArgumentException($"mean has shape {Guard.Format(mean.shape)}; a matrix normal needs two dimensions or more.", nameof(mean));
-        Factor(outputFactor, mean.size(0), nameof(outputFactor));
-        Factor(inputFactor, mean.numel() / mean.size(0), nameof(inputFactor));
+        _layout = layout;
+        _outputsFirst = layout.ShapeOf(mean.shape);
+        Factor(outputFactor, _outputsFirst[0], nameof(outputFactor));
+        Factor(inputFactor, mean.numel() / _outputsFirst[0], nameof(inputFactor));
         using (NewDisposeScope())
         {
             _mean = mean.detach().clone().DetachFromDisposeScope();
@@ -45,6 +52,8 @@ public sealed class MatrixNormalPrior : Prior
 
         RegisterComponents();
     }
+
+    internal override bool HasIndependentEntries => false;
 
     /// <summary>M: the buffer itself.</summary>
     public Tensor Mean => _mean;
@@ -61,7 +70,7 @@ public sealed class MatrixNormalPrior : Prior
         ArgumentNullException.ThrowIfNull(posterior);
         using var scope = NewDisposeScope();
         using var _ = no_grad();
-        return new MatrixNormalPrior(posterior.Mean, posterior.OutputFactor(), posterior.InputFactor());
+        return new MatrixNormalPrior(posterior.Mean, posterior.OutputFactor(), posterior.InputFactor(), posterior.Layout);
     }
 
     /// <inheritdoc/>
@@ -79,14 +88,14 @@ public sealed class MatrixNormalPrior : Prior
         using var scope = NewDisposeScope();
         Tensor eps = noise.Normal(shape, dtype, device).reshape(-1, _outputFactor.size(0), _inputFactor.size(0));
         Tensor deviation = _outputFactor.matmul(eps).matmul(_inputFactor.t());
-        return deviation.reshape(shape.ToArray()).Plus(_mean).MoveToOuterDisposeScope();
+        return _layout.FromOutputsFirst(deviation.reshape([-1, .. _outputsFirst])).reshape(shape.ToArray()).Plus(_mean).MoveToOuterDisposeScope();
     }
 
     /// <summary>E' of w = M + A E B' for each weight (L, W), shape (S, n, out).</summary>
     internal Tensor Standardise(Tensor weight)
     {
         using var scope = NewDisposeScope();
-        Tensor matrices = weight.sub(_mean).reshape(-1, _outputFactor.size(0), _inputFactor.size(0));
+        Tensor matrices = _layout.ToOutputsFirst(weight.sub(_mean), _mean.shape).reshape(-1, _outputFactor.size(0), _inputFactor.size(0));
         Tensor left = linalg.solve_triangular(_outputFactor, matrices, upper: false);
         return linalg.solve_triangular(_inputFactor, left.transpose(1, 2), upper: false).MoveToOuterDisposeScope();
     }

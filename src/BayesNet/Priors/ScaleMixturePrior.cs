@@ -56,6 +56,9 @@ public sealed class ScaleMixturePrior : Prior
         return noise.Normal(shape, dtype, device).mul(stdDev).MoveToOuterDisposeScope();
     }
 
+    /// <inheritdoc/>
+    public override string ToString() => Describe(_share, _first, _second);
+
     private sealed record Specification(double Share, double First, double Second) : PriorSpecification
     {
         public override Prior Create(Tensor like) => new ScaleMixturePrior(Share, First, Second);

@@ -28,6 +28,9 @@ public sealed class SpikeAndSlabPrior : Prior
     /// <summary>s.</summary>
     public double SlabStdDev { get; }
 
+    /// <inheritdoc/>
+    public override string ToString() => Describe(Inclusion, SlabStdDev);
+
     /// <summary>A prior for every tensor of a layer.</summary>
     /// <inheritdoc cref="SpikeAndSlabPrior(double, double)"/>
     public static PriorSpecification With(double inclusion = 0.5, double slabStdDev = 1)

@@ -11,11 +11,15 @@ internal static class Scalars
     internal static readonly Scalar Zero = 0.0;
     internal static readonly Scalar Half = 0.5;
     internal static readonly Scalar One = 1.0;
+    internal static readonly Scalar WholeOne = 1L;
     internal static readonly Scalar MinusOne = -1.0;
     internal static readonly Scalar Two = 2.0;
 
     /// <summary>x + y. TorchSharp's operator makes a new scalar for its alpha at every call; this does not.</summary>
     internal static torch.Tensor Plus(this torch.Tensor x, torch.Tensor y) => x.add(y, One);
+
+    /// <summary>x + y of whole numbers, which refuse a scalar that is none.</summary>
+    internal static torch.Tensor PlusWhole(this torch.Tensor x, torch.Tensor y) => x.add(y, WholeOne);
 
     /// <summary>x * factor, with a scalar that lives until the native call has returned.</summary>
     internal static torch.Tensor Times(this torch.Tensor x, double factor)

@@ -1,7 +1,5 @@
 using System.Diagnostics;
 using System.Globalization;
-using System.Reflection;
-using System.Runtime.InteropServices;
 using Xunit;
 
 namespace BayesNet.Layers.Tests.Persistence;
@@ -9,12 +7,6 @@ namespace BayesNet.Layers.Tests.Persistence;
 /// <summary>A process that trains is killed at a random moment and started again.</summary>
 public sealed class KillTests : IDisposable
 {
-    private static readonly string Probe = Path.GetFullPath(
-        typeof(KillTests).Assembly.GetCustomAttributes<AssemblyMetadataAttribute>().Single(attribute => attribute.Key == "TrainProbe").Value!, AppContext.BaseDirectory);
-
-    private static readonly string Host = Path.GetFullPath(
-        Path.Combine(RuntimeEnvironment.GetRuntimeDirectory(), "..", "..", "..", OperatingSystem.IsWindows() ? "dotnet.exe" : "dotnet"));
-
     private readonly string _folder = Directory.CreateTempSubdirectory("bayesnet-tests-").FullName;
 
     public void Dispose() => Directory.Delete(_folder, recursive: true);
@@ -36,7 +28,7 @@ public sealed class KillTests : IDisposable
     /// <summary>Runs it to its end, or until it says a step and then some microseconds: in the middle of a step, or of a checkpoint.</summary>
     private static int Run(string checkpoint, string result, int? killAt)
     {
-        var start = new ProcessStartInfo(Host, [Probe, checkpoint, result]) { RedirectStandardOutput = true, UseShellExecute = false };
+        var start = new ProcessStartInfo(TrainProbe.Host, [TrainProbe.Path, checkpoint, result]) { RedirectStandardOutput = true, UseShellExecute = false };
         start.Environment["OMP_NUM_THREADS"] = "1";
         start.Environment["DOTNET_EnableDiagnostics"] = "0";
         using Process process = Process.Start(start)!;

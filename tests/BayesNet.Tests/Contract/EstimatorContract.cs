@@ -57,11 +57,11 @@ public sealed class EstimatorContract
         if (parts.Refused())
             return;
 
-        Tensor input = parts.Input.clone().requires_grad_(true);
+        Tensor input = Parts.Leaf(parts.Input.clone());
         Tensor slope = randn(parts.Forward().shape, dtype: ScalarType.Float64);
         (string, Tensor)[] leaves =
         [
-            ("input", input),
+            .. input.requires_grad ? [("input", input)] : Array.Empty<(string, Tensor)>(),
             .. parts.Weight.named_parameters().Select(entry => ($"weight.{entry.name}", (Tensor)entry.parameter)),
             .. parts.Bias.named_parameters().Select(entry => ($"bias.{entry.name}", (Tensor)entry.parameter)),
         ];
@@ -85,7 +85,7 @@ public sealed class EstimatorContract
             using var parts = new Parts(estimatorName, mapName, posteriorName, dtype);
             if (parts.Refused())
                 return;
-            Tensor input = zeros_like(parts.Input).requires_grad_(true);
+            Tensor input = Parts.Leaf(zeros_like(parts.Input));
             Tensor output = parts.EstimatorCase.Estimator.Forward(parts.Map, parts.Weight, null, input, parts.Noise);
             Assert.True(output.isfinite().all().item<bool>());
             (output.square().sum() + output.sum()).backward();
@@ -124,7 +124,7 @@ public sealed class EstimatorContract
             Map = mapCase.Create();
             Weight = PosteriorCase.Create(randn(Map.WeightShape.ToArray(), dtype: dtype));
             Bias = PosteriorCase.Create(randn(Map.OutputChannels, dtype: dtype));
-            Input = randn(mapCase.InputShape, dtype: dtype);
+            Input = mapCase.Input(dtype);
             Noise = new NoiseSource(11);
         }
 
@@ -141,6 +141,9 @@ public sealed class EstimatorContract
         public Tensor Input { get; }
 
         public NoiseSource Noise { get; }
+
+        /// <summary>The tensor as a leaf that wants a gradient, where its entries are numbers.</summary>
+        public static Tensor Leaf(Tensor value) => value.is_floating_point() ? value.requires_grad_(true) : value;
 
         public Tensor Forward(Tensor? input = null) => EstimatorCase.Estimator.Forward(Map, Weight, Bias, input ?? Input, Noise);
 

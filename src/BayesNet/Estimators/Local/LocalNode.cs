@@ -44,7 +44,7 @@ internal sealed class LocalNode : GraphNode
 
     /// <summary>Whether the layer is one that this function computes.</summary>
     internal static bool Fits(AffineMap map, Posterior weight, Posterior? bias)
-        => map is LinearMap or ConvolutionMap && IsLogScale(weight) && (bias is null || IsLogScale(bias));
+        => map is ILocalProducts && IsLogScale(weight) && (bias is null || IsLogScale(bias));
 
     /// <summary>y, as <see cref="Compose"/> computes it.</summary>
     /// <param name="map">f; it and the posteriors <see cref="Fits"/>.</param>
@@ -63,7 +63,7 @@ internal sealed class LocalNode : GraphNode
         Tensor[] inputs = bias is null
             ? [x, weight.Mean, weight.ScaleParameter]
             : [x, weight.Mean, weight.ScaleParameter, bias.Mean, bias.ScaleParameter];
-        if (!GraphNode.IsAvailable || (map is ConvolutionMap && !ConvolutionGradient.IsAvailable))
+        if (!GraphNode.IsAvailable || !products.HasGradients)
         {
             Tensor composed = Compose(products, inputs, stdDev => noise.Normal(stdDev.shape, stdDev.dtype, stdDev.device), precision);
             return products.Finish(composed, input).MoveToOuterDisposeScope();
@@ -98,7 +98,7 @@ internal sealed class LocalNode : GraphNode
     }
 
     private static bool IsLogScale(Posterior posterior)
-        => posterior is MeanFieldGaussian gaussian && ReferenceEquals(gaussian.ScaleParameterization, ScaleParameterization.Log);
+        => posterior is MeanFieldGaussian { Mask: null } gaussian && ReferenceEquals(gaussian.ScaleParameterization, ScaleParameterization.Log);
 
     private static Tensor Compute(
         ILocalProducts products, Tensor[] inputs, TensorPool pool, NoiseSource noise, VariancePrecision precision, bool recorded, out LocalNode? node)

@@ -50,12 +50,12 @@ internal sealed unsafe class Layer<T> : IDisposable
         Kind = ReferenceEquals(Estimator, Estimator.LocalReparameterization) ? NoiseKind.Local : NoiseKind.Shared;
         (Inputs, Outputs) = (checked((int)_bayesian.Map.InputChannels), checked((int)_bayesian.Map.OutputChannels));
         var weight = (MeanFieldGaussian)_bayesian.WeightPosterior;
-        Mean = new TrainedParameter<T>(() => (Parameter)weight.Mean);
+        Mean = new TrainedParameter<T>(() => weight.MeanParameter);
         Scale = new TrainedParameter<T>(() => weight.ScaleParameter);
         WeightPrior = (GaussianPrior)_bayesian.WeightPrior;
         if (_bayesian.BiasPosterior is MeanFieldGaussian bias)
         {
-            BiasMean = new TrainedParameter<T>(() => (Parameter)bias.Mean);
+            BiasMean = new TrainedParameter<T>(() => bias.MeanParameter);
             BiasScale = new TrainedParameter<T>(() => bias.ScaleParameter);
             BiasPrior = (GaussianPrior)_bayesian.BiasPrior!;
         }
@@ -129,7 +129,7 @@ internal sealed unsafe class Layer<T> : IDisposable
 
     /// <summary>Finds the parameters where they are now; false where the layer is no longer the one that was compiled.</summary>
     public bool Fetch()
-        => (_bayesian is null || ReferenceEquals(_bayesian.Estimator, Estimator))
+        => (_bayesian is null || (ReferenceEquals(_bayesian.Estimator, Estimator) && !IsPruned(_bayesian.WeightPosterior) && !IsPruned(_bayesian.BiasPosterior)))
             && Mean.Fetch() && (Scale?.Fetch() ?? true) && (BiasMean?.Fetch() ?? true) && (BiasScale?.Fetch() ?? true);
 
     /// <summary>Makes room for a batch.</summary>
@@ -190,6 +190,8 @@ internal sealed unsafe class Layer<T> : IDisposable
             buffer.Dispose();
     }
 
+    private static bool IsPruned(Posterior? posterior) => posterior is MeanFieldGaussian { Mask: not null };
+
     private static bool IsCompiled(Estimator estimator)
         => ReferenceEquals(estimator, Estimator.LocalReparameterization) || ReferenceEquals(estimator, Estimator.SharedWeights);
 
@@ -197,6 +199,7 @@ internal sealed unsafe class Layer<T> : IDisposable
         => posterior is not MeanFieldGaussian gaussian ? $"has a {posterior.GetName()} posterior, and MeanFieldGaussian is compiled"
             : !ReferenceEquals(gaussian.ScaleParameterization, ScaleParameterization.Log)
                 ? $"has a scale that is the {gaussian.ScaleParameterization} of its parameter, and ScaleParameterization.Log is compiled"
+            : gaussian.Mask is not null ? "has pruned weights, and layers without are compiled"
             : prior is not GaussianPrior { IsScalar: true } ? $"has a {prior.GetName()} without one mean and one standard deviation for all, and such a GaussianPrior is compiled"
             : null;
 }

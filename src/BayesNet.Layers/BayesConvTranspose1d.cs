@@ -1,0 +1,29 @@
+using BayesNet.Maps;
+using static TorchSharp.torch;
+
+namespace BayesNet.Layers;
+
+/// <summary>A Bayesian <c>nn.ConvTranspose1d</c>: input (batch, in, L) or (in, L); <see cref="bnn"/> has its factories.</summary>
+/// <inheritdoc/>
+public sealed class BayesConvTranspose1d : BayesTransposedConvolution
+{
+    /// <summary>Creates a layer that computes <paramref name="map"/>.</summary>
+    /// <param name="map">A transposed convolution with 1 spatial dimension.</param>
+    /// <param name="hasBias">Whether there is a bias.</param>
+    /// <param name="device">Where the parameters live; null for the default device.</param>
+    /// <param name="dtype">float32 or float64; null for the default type.</param>
+    /// <param name="options">Posterior, prior and estimator; null for <see cref="BayesOptions.Default"/>.</param>
+    /// <exception cref="ArgumentException">The map has another number of spatial dimensions.</exception>
+    /// <exception cref="NotSupportedException">The type is a half-precision one, or the estimator does not fit the posterior.</exception>
+    public BayesConvTranspose1d(
+        TransposedConvolutionMap map, bool hasBias = true, Device? device = null, ScalarType? dtype = null, BayesOptions? options = null)
+        : base(nameof(BayesConvTranspose1d), map.WithDimensions(1), hasBias, device, dtype, options)
+    {
+    }
+
+    /// <summary>A layer whose means start at given weights, which are copied.</summary>
+    internal BayesConvTranspose1d(TransposedConvolutionMap map, Tensor weight, Tensor? bias, BayesOptions? options)
+        : base(nameof(BayesConvTranspose1d), map.WithDimensions(1), () => (weight, bias), options)
+    {
+    }
+}
