@@ -48,7 +48,11 @@ internal sealed class PretrainedConversion : Sample
         run.Say($"look at the bars: on the left, before, the network is surer than it is right; on the right, after, it is less so (expected calibration error {before.CalibrationError:F3} and {tuned.CalibrationError:F3})");
         return new Dictionary<string, double>
         {
-            ["accuracyBefore"] = before.Accuracy, ["accuracyAfter"] = tuned.Accuracy, ["nllBefore"] = before.Loss, ["nllConverted"] = converted.Loss, ["nllAfter"] = tuned.Loss,
+            ["accuracyBefore"] = before.Accuracy,
+            ["accuracyAfter"] = tuned.Accuracy,
+            ["nllBefore"] = before.Loss,
+            ["nllConverted"] = converted.Loss,
+            ["nllAfter"] = tuned.Loss,
         };
 
         void Fit(nn.Module<Tensor, Tensor> model, int epochs, TrainerOptions options)

@@ -34,7 +34,12 @@ internal sealed class WhenItBreaks : Sample
         run.Say($"rounding: of noise a hundred-millionth of the weight it is added to, float32 loses {lost:P0}");
         return new Dictionary<string, double>
         {
-            ["settled"] = settled, ["unsettled"] = unsettled, ["pathwiseBias"] = pathwiseBias, ["scoreBias"] = scoreBias, ["straightThroughBias"] = straightThroughBias, ["lost"] = lost,
+            ["settled"] = settled,
+            ["unsettled"] = unsettled,
+            ["pathwiseBias"] = pathwiseBias,
+            ["scoreBias"] = scoreBias,
+            ["straightThroughBias"] = straightThroughBias,
+            ["lost"] = lost,
         };
     }
 

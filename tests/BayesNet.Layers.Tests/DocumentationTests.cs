@@ -39,13 +39,17 @@ public sealed class DocumentationTests
             {
                 for (int column = 3; column < 7; column++)
                 {
-                    string? reason = ((IBayesianModule)layer).WhyNot(EstimatorCase.Named(estimators[column]).Estimator);
+                    string? reason = WhyNot(layer, EstimatorCase.Named(estimators[column]).Estimator);
                     Assert.True(row[column] == "refused" == reason is not null, $"{name}, {estimators[column]}: the table says {row[column]}, the layer {reason}.");
                 }
 
-                Assert.Null(((IBayesianModule)layer).WhyNot(Estimator.MeanOnly));
+                Assert.Null(WhyNot(layer, Estimator.MeanOnly));
                 layer.Dispose();
             }
         }
     }
+
+    // Of the layer, or of those that it is made of.
+    private static string? WhyNot(nn.Module layer, Estimator estimator)
+        => layer.BayesianModules().Select(entry => entry.Module.WhyNot(estimator)).FirstOrDefault(reason => reason is not null);
 }

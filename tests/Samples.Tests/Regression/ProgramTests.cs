@@ -1,6 +1,6 @@
-using BayesNet.Samples.Regression;
 using System.Globalization;
 using System.Text.Json;
+using BayesNet.Samples.Regression;
 using BayesNet.Samples.Regression.Data;
 using BayesNet.Samples.Regression.Modelling;
 using BayesNet.Samples.Regression.Reporting;
