@@ -26,7 +26,7 @@ internal sealed class Pruning : Sample
     public override IReadOnlyDictionary<string, double> Run(SampleRun run)
     {
         using var scope = NewDisposeScope();
-        (Tensor images, Tensor labels) = PenStrokes.Digits(run.Short ? 400 : 5_000, run.Seed);
+        (Tensor images, Tensor labels) = PenStrokes.Digits(run.Short ? 400 : 3_000, run.Seed);
         long count = images.size(0), held = count / 5;
         var training = new TrainingData(images.narrow(0, 0, count - held), labels.narrow(0, 0, count - held));
         (Tensor testImages, Tensor testLabels) = (images.narrow(0, count - held, held), labels.narrow(0, count - held, held));
@@ -34,12 +34,12 @@ internal sealed class Pruning : Sample
         var figures = new Dictionary<string, double>();
         foreach ((int index, (string name, BayesOptions options)) in new (string, BayesOptions)[]
         {
-            ("sparse variational dropout", new() { Posterior = new VariationalDropoutSpecification(), Prior = LogUniformPrior.With() }),
+            ("sparse variational dropout", new() { Posterior = new VariationalDropoutSpecification(), Prior = LogUniformPrior.With(LogUniformKl.Molchanov2017) }),
             ("Gaussian, by |mean| / sd", new() { Prior = GaussianPrior.WithStdDev(0.1) }),
         }.Index())
         {
             using nn.Module<Tensor, Tensor> model = Network(options);
-            int epochs = run.Short ? 4 : 60;
+            int epochs = run.Short ? 4 : 40;
             using (var trainer = new VariationalTrainer(model, new CategoricalLikelihood(), training.Count, new TrainerOptions
             {
                 Epochs = epochs,

@@ -24,7 +24,8 @@ internal static class UciText
                 ? "The temperature, the weight of the KL term in the loss, is chosen in every division, out of those that the setting names, by a tenth of its training part; at a "
                     + "temperature other than 1 what is fitted is not the evidence lower bound (`KlSchedule.Tempered`), and the figures at 1 stand beside it. "
                 : "")
-            + "Means over the divisions, with the standard error of the mean; test log likelihood in nats a row.");
+            + "Means over the divisions, with the standard error of the mean; test log likelihood in nats a row. "
+            + $"The divisions were trained at commit {string.Join(", ", splits.Select(split => split.Identity.Commit).Distinct())}.");
         string[] sets = [.. rows.Select(row => row.Set).Distinct()];
         Target[] targets = [.. Targets(rows)];
         if (targets.Length > 0)
