@@ -39,12 +39,13 @@ internal sealed class Pruning : Sample
         }.Index())
         {
             using nn.Module<Tensor, Tensor> model = Network(options);
-            int epochs = run.Short ? 4 : 40;
+            int epochs = run.Short ? 4 : 80;
             using (var trainer = new VariationalTrainer(model, new CategoricalLikelihood(), training.Count, new TrainerOptions
             {
                 Epochs = epochs,
                 BatchSize = 100,
                 LearningRate = 2e-3,
+                ScaleLearningRate = 3e-2,
                 KlSchedule = KlSchedule.Warmup(epochs: epochs / 2.0),
                 Seed = run.Seed,
             }))
