@@ -1,6 +1,7 @@
 using BayesNet.Layers;
 using BayesNet.Likelihoods;
 using BayesNet.Prediction;
+using BayesNet.Priors;
 using BayesNet.Training;
 using static TorchSharp.torch;
 
@@ -13,16 +14,18 @@ random.manual_seed(1);
 using Tensor x = cat([linspace(-3, -1, 100), linspace(1, 3, 100)]).unsqueeze(1);
 using Tensor y = x.mul(2).sin() + 0.1 * randn(200, 1);
 
+// Wide priors of the hidden layer, so that its units can bend anywhere between -4 and 4.
+var wide = new BayesOptions { Prior = GaussianPrior.WithStdDev(3) };
 using var model = nn.Sequential(
-    ("hidden", bnn.Linear(1, 50)),
+    ("hidden", bnn.Linear(1, 50, options: wide)),
     ("tanh", nn.Tanh()),
     ("output", bnn.Linear(50, 1)));
 
 using var trainer = new VariationalTrainer(model, new GaussianLikelihood(learnNoise: true), trainingSetSize: x.size(0), new TrainerOptions
 {
-    Epochs = 1000,
+    Epochs = 3000,
     LearningRate = 1e-2,
-    KlSchedule = KlSchedule.Warmup(epochs: 200),
+    KlSchedule = KlSchedule.Warmup(epochs: 1000),
     Seed = 1,
 });
 using (var progress = new ConsoleProgress())
