@@ -95,7 +95,7 @@ internal sealed class CalibrationReport : Report
             ["swag"] = (new Swag { Training = training, Snapshots = Math.Max(3, epochs / 2), Seed = seed }, plain),
             ["dropout"] = (new McDropout { Training = training with { Epochs = 2 * epochs }, Seed = seed }, dropout),
             ["laplace"] = (new LastLayerLaplace { Training = training, Seed = seed }, plain),
-            ["sgld"] = (new Sgld { Epochs = 4 * epochs, PriorStdDev = 0.2, Preconditioned = true, LearningRate = 1e-3, Seed = seed }, plain),
+            ["sgld"] = (new Sgld { Epochs = 4 * epochs, PriorStdDev = 0.2, LearningRate = 5e-2, Seed = seed }, plain),
             ["sghmc"] = (new Sghmc { Epochs = 4 * epochs, PriorStdDev = 0.2, LearningRate = 1e-2, Seed = seed }, plain),
         };
     }
