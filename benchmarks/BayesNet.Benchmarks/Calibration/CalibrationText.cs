@@ -16,7 +16,8 @@ internal static class CalibrationText
             + $"used: {training:N0} rows to train on, rows 7,200 to 7,999 to fit temperatures, rows 8,000 to 9,999 to test. Adam at 1e-3, batches of 128, {epochs} epochs (VI and MC "
             + $"dropout {2 * epochs}, Langevin dynamics {4 * epochs}), prior standard deviation 0.2 of every weight; {rows.Max(row => row.Samples)} posterior samples where a method has "
             + "so many. Images outside: the test digits turned by 90 degrees, pixels of uniform noise, and letters drawn by the program (A E F H K M N R T W X Y). "
-            + "AUROC: the probability that such an image, or a misclassified digit, has the greater predictive entropy than a digit of the test part, or one that is classified right.");
+            + "AUROC: the probability that such an image, or a misclassified digit, has the greater predictive entropy than a digit of the test part, or one that is classified right. "
+            + $"The rows were measured at commit {string.Join(", ", rows.Select(row => row.Identity.Commit).Distinct())}.");
         CalibrationRow best = rows.MinBy(row => row.NegativeLogLikelihood)!, single = rows.FirstOrDefault(row => row.Samples == 1) ?? best;
         document.Finding(
             $"Best log likelihood: {best.Method}, {Number(best.NegativeLogLikelihood, "F4")} nats an image lost against {Number(single.NegativeLogLikelihood, "F4")} of {single.Method}; "
