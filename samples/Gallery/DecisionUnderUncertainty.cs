@@ -4,6 +4,7 @@ using BayesNet.Plotting;
 using BayesNet.Posteriors;
 using BayesNet.Prediction;
 using BayesNet.Samples.Gallery.Drawing;
+using BayesNet.Samples.Shared;
 using BayesNet.Training;
 using ScottPlot;
 using static TorchSharp.torch;
@@ -80,7 +81,7 @@ internal sealed class DecisionUnderUncertainty : Sample
             int action = policy == Policy.Uniform || (policy == Policy.EpsilonGreedy && draw.Next(10) == 0)
                 ? draw.Next(Actions)
                 : Best(Values(model, likelihood, policy, context, seed + (ulong)round));
-            rewards[round * Actions + action] = (float)(expected[action] + Problem.Noise * Normal(draw));
+            rewards[round * Actions + action] = (float)(expected[action] + Problem.Noise * draw.NextNormal());
             total += expected.Max() - expected[action];
             regrets[round] = total;
         }
@@ -121,8 +122,6 @@ internal sealed class DecisionUnderUncertainty : Sample
     }
 
     private static int Best(double[] values) => Array.IndexOf(values, values.Max());
-
-    private static double Normal(Random draw) => Math.Sqrt(-2 * Math.Log(1 - draw.NextDouble())) * Math.Cos(2 * Math.PI * draw.NextDouble());
 
     /// <summary>Actions whose rewards are bumps over the contexts, each with a place, and one safe action that is the same everywhere.</summary>
     private sealed class Problem

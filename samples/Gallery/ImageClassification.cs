@@ -55,7 +55,8 @@ internal sealed class ImageClassification : Sample
         trainer.Fit(training);
 
         using var digits = (CategoricalPredictive)trainer.Predict(testImages, Samples);
-        using var letters = (CategoricalPredictive)trainer.Predict(PenStrokes.Letters((int)held, run.Seed), Samples);
+        Tensor unknown = PenStrokes.Letters((int)held, run.Seed);
+        using var letters = (CategoricalPredictive)trainer.Predict(unknown, Samples);
         using var noise = (CategoricalPredictive)trainer.Predict(rand(held, 1, 28, 28), Samples);
         double accuracy = ClassificationMetrics.Accuracy(digits.Mean, testLabels);
         ReliabilityDiagram reliability = ReliabilityDiagram.OfTopClass(digits.Mean, testLabels, 10, Binning.EqualMass);
@@ -68,7 +69,7 @@ internal sealed class ImageClassification : Sample
             reliability.ToPlot(),
             Histogram(("digits", digits.PredictiveEntropy), ("letters", letters.PredictiveEntropy), ("noise", noise.PredictiveEntropy)),
             Panels.Images(testImages.index_select(0, order).squeeze(1), 8, "Least sure of: digits"),
-            Panels.Images(PenStrokes.Letters(Shown, run.Seed).squeeze(1), 8, "Never seen: letters"));
+            Panels.Images(unknown.narrow(0, 0, Shown).squeeze(1), 8, "Never seen: letters"));
         run.Say($"accuracy {accuracy:F3}, negative log likelihood {ClassificationMetrics.NegativeLogLikelihood(digits, testLabels):F3}, expected calibration error {reliability.ExpectedCalibrationError:F3}");
         run.Say($"letters told from digits by the predictive entropy: area under the ROC curve {lettersFound:F3}");
         run.Say("look at the second plot: where the network has never been, its entropy is high; and at the third: the digits it is unsure of are those that you are unsure of");

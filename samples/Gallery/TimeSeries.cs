@@ -5,6 +5,7 @@ using BayesNet.Plotting;
 using BayesNet.Posteriors;
 using BayesNet.Prediction;
 using BayesNet.Samples.Gallery.Drawing;
+using BayesNet.Samples.Shared;
 using BayesNet.Training;
 using ScottPlot;
 using static TorchSharp.torch;
@@ -66,15 +67,13 @@ internal sealed class TimeSeries : Sample
         double size = 1, drift = 0;
         for (int t = 0; t < length; t++)
         {
-            size += 0.02 * (1 - size) + 0.03 * Normal();
-            drift += -0.02 * drift + 0.04 * Normal();
+            size += 0.02 * (1 - size) + 0.03 * draw.NextNormal();
+            drift += -0.02 * drift + 0.04 * draw.NextNormal();
             double day = 2 * Math.PI * t / 24;
-            series[t] = size * (Math.Sin(day) + 0.4 * Math.Sin(2 * day + 1)) + drift + 0.15 * Normal();
+            series[t] = size * (Math.Sin(day) + 0.4 * Math.Sin(2 * day + 1)) + drift + 0.15 * draw.NextNormal();
         }
 
         return series;
-
-        double Normal() => Math.Sqrt(-2 * Math.Log(1 - draw.NextDouble())) * Math.Cos(2 * Math.PI * draw.NextDouble());
     }
 
     private static (Tensor Past, Tensor Future) Windows(double[] series)

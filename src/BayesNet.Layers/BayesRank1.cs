@@ -166,10 +166,7 @@ public sealed class BayesRank1 : nn.Module<Tensor, Tensor>, IBayesianModule
         ArgumentNullException.ThrowIfNull(input);
         if (Map.WhyNotType(input.dtype, _weight.dtype) is { } reason)
             throw new ArgumentException($"{GetName()} {reason}.", nameof(input));
-        if (Map.IsBatched(input))
-            return _estimator.Forward(Map, _factors, null, input, Noise);
-        using var scope = NewDisposeScope();
-        return _estimator.Forward(Map, _factors, null, input.unsqueeze(0), Noise).squeeze(0).MoveToOuterDisposeScope();
+        return _estimator.ForwardAny(Map, _factors, null, input, Noise);
     }
 
     /// <summary>The layer's parts in one line.</summary>

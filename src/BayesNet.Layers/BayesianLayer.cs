@@ -113,14 +113,7 @@ public abstract class BayesianLayer : nn.Module<Tensor, Tensor>, IBayesianAffine
     }
 
     /// <inheritdoc/>
-    public Tensor KlDivergence()
-    {
-        using var scope = NewDisposeScope();
-        Tensor total = KlDivergences.Compute(_weight, _weightPrior, Noise, _klSamples);
-        if (_bias is not null)
-            total = total.Plus(KlDivergences.Compute(_bias, _biasPrior!, Noise, _klSamples));
-        return total.MoveToOuterDisposeScope();
-    }
+    public Tensor KlDivergence() => KlDivergences.Sum(DivergenceTerms, Noise, _klSamples);
 
     /// <inheritdoc/>
     public IReadOnlyList<(Posterior Posterior, Prior Prior)> DivergenceTerms
@@ -152,13 +145,7 @@ public abstract class BayesianLayer : nn.Module<Tensor, Tensor>, IBayesianAffine
     private protected virtual Tensor Compute(Tensor input) => Output(Map, input);
 
     /// <summary>The image of an input, whose batch may be missing, by the layer's map or one with the same weight, under the estimator.</summary>
-    private protected Tensor Output(AffineMap map, Tensor input)
-    {
-        if (map.IsBatched(input))
-            return _estimator.Forward(map, _weight, _bias, input, Noise);
-        using var scope = NewDisposeScope();
-        return _estimator.Forward(map, _weight, _bias, input.unsqueeze(0), Noise).squeeze(0).MoveToOuterDisposeScope();
-    }
+    private protected Tensor Output(AffineMap map, Tensor input) => _estimator.ForwardAny(map, _weight, _bias, input, Noise);
 
     /// <summary>The layer's parts in one line.</summary>
     public sealed override string ToString()
@@ -179,8 +166,7 @@ public abstract class BayesianLayer : nn.Module<Tensor, Tensor>, IBayesianAffine
     {
         if (disposing)
         {
-            foreach (nn.Module part in children())
-                part.Dispose();
+            this.DisposeChildren();
             Noise.Dispose();
         }
 

@@ -89,31 +89,14 @@ public static partial class bnn
         => new(trained, nhead, dropout, activation, batchFirst, options);
 
     /// <summary>The Bayesian twin of <c>nn.TransformerDecoderLayer</c>: (positions, batch, features).</summary>
-    /// <param name="d_model">Features of targets, memories and outputs.</param>
-    /// <param name="nhead">Heads of the attention; divides <paramref name="d_model"/>.</param>
-    /// <param name="dim_feedforward">Hidden units of the feed-forward network.</param>
-    /// <param name="dropout">The share of entries dropped in training mode: of attention weights, hidden units and both residual branches.</param>
-    /// <param name="activation">The rectifier or GELU.</param>
-    /// <param name="options">Posterior, prior and estimator; null for <see cref="BayesOptions.Default"/>.</param>
-    /// <exception cref="ArgumentException"><paramref name="nhead"/> does not divide <paramref name="d_model"/>.</exception>
-    /// <exception cref="ArgumentOutOfRangeException">A size is below 1, or <paramref name="dropout"/> is not in [0, 1].</exception>
+    /// <inheritdoc cref="TransformerEncoderLayer(long, long, long, double, nn.Activations, BayesOptions)"/>
     public static BayesTransformerDecoderLayer TransformerDecoderLayer(
         long d_model = 512, long nhead = 8, long dim_feedforward = 2048, double dropout = 0.1, nn.Activations activation = nn.Activations.ReLU,
         BayesOptions? options = null)
         => new(d_model, nhead, dim_feedforward, dropout, activation, options: options);
 
     /// <summary>The same with a layout by name: (batch, positions, features) with <paramref name="batchFirst"/>.</summary>
-    /// <param name="d_model">Features of targets, memories and outputs.</param>
-    /// <param name="nhead">Heads of the attention; divides <paramref name="d_model"/>.</param>
-    /// <param name="batchFirst">Whether the batch comes before the positions.</param>
-    /// <param name="dim_feedforward">Hidden units of the feed-forward network.</param>
-    /// <param name="dropout">The share of entries dropped in training mode: of attention weights, hidden units and both residual branches.</param>
-    /// <param name="activation">The rectifier or GELU.</param>
-    /// <param name="device">Where the parameters live; null for the default device.</param>
-    /// <param name="dtype">float32 or float64; null for the default type.</param>
-    /// <param name="options">Posterior, prior and estimator; null for <see cref="BayesOptions.Default"/>.</param>
-    /// <exception cref="ArgumentException"><paramref name="nhead"/> does not divide <paramref name="d_model"/>.</exception>
-    /// <exception cref="ArgumentOutOfRangeException">A size is below 1, or <paramref name="dropout"/> is not in [0, 1].</exception>
+    /// <inheritdoc cref="TransformerEncoderLayer(long, long, bool, long, double, nn.Activations, Device, ScalarType?, BayesOptions)"/>
     public static BayesTransformerDecoderLayer TransformerDecoderLayer(
         long d_model, long nhead, bool batchFirst, long dim_feedforward = 2048, double dropout = 0.1, nn.Activations activation = nn.Activations.ReLU,
         Device? device = null, ScalarType? dtype = null, BayesOptions? options = null)

@@ -59,7 +59,8 @@ internal sealed record UciSplit
 
         int[] order = [.. Enumerable.Range(0, training.Count)];
         new Random(unchecked((int)own)).Shuffle(order);
-        int held = training.Count / HeldShare, choosing = settings.EachTemperature().Count > 1 ? held / 2 : 0;
+        IReadOnlyList<double> temperatures = settings.EachTemperature();
+        int held = training.Count / HeldShare, choosing = temperatures.Count > 1 ? held / 2 : 0;
         UciRows validation = training.Select(order[..choosing]), calibration = training.Select(order[choosing..held]), rest = training.Select(order[held..]);
         (double temperature, UciModel restModel) = Choose(rest, validation);
         using UciModel chosen = restModel;
@@ -93,11 +94,11 @@ internal sealed record UciSplit
 
         (double Temperature, UciModel Model) Choose(UciRows rows, UciRows validation)
         {
-            if (settings.EachTemperature() is [double only])
+            if (temperatures is [double only])
                 return (only, Train(rows, only));
             (double Temperature, UciModel Model, double Loss)? best = null;
             Tensor validationTarget = Column(validation);
-            foreach (double temperature in settings.EachTemperature())
+            foreach (double temperature in temperatures)
             {
                 UciModel model = Train(rows, temperature);
                 using GaussianPredictive predictive = model.Predict(validation);

@@ -1,3 +1,5 @@
+using BayesNet.Samples.Shared;
+
 namespace BayesNet.Samples.Regression.Data;
 
 /// <summary>
@@ -30,13 +32,9 @@ internal static class SyntheticCurve
             double along = random.NextDouble() * total;
             double x = along < first ? Observed[0].From + along : Observed[1].From + along - first;
             inputs[row] = [x];
-            targets[row] = Mean(x) + Noise(x) * Normal(random);
+            targets[row] = Mean(x) + Noise(x) * random.NextNormal();
         }
 
         return new Table("synthetic curve", ["x"], "y", inputs, targets);
     }
-
-    // Box and Muller 1958.
-    private static double Normal(Random random)
-        => Math.Sqrt(-2 * Math.Log(1 - random.NextDouble())) * Math.Cos(2 * Math.PI * random.NextDouble());
 }

@@ -174,8 +174,7 @@ public sealed class BayesMultiheadAttention : nn.Module<Tensor, Tensor, Tensor, 
     {
         if (disposing)
         {
-            foreach (nn.Module part in children())
-                part.Dispose();
+            this.DisposeChildren();
             this.DisposeOwnTensors();
         }
 

@@ -100,11 +100,7 @@ public sealed class BayesTransformerDecoderLayer : nn.Module<Tensor, Tensor, Ten
     protected override void Dispose(bool disposing)
     {
         if (disposing)
-        {
-            foreach (nn.Module part in children())
-                part.Dispose();
-        }
-
+            this.DisposeChildren();
         base.Dispose(disposing);
     }
 }

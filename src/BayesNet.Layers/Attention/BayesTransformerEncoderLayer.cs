@@ -104,11 +104,7 @@ public sealed class BayesTransformerEncoderLayer : nn.Module<Tensor, Tensor>, IR
     protected override void Dispose(bool disposing)
     {
         if (disposing)
-        {
-            foreach (nn.Module part in children())
-                part.Dispose();
-        }
-
+            this.DisposeChildren();
         base.Dispose(disposing);
     }
 

@@ -131,18 +131,7 @@ public abstract class BayesianRecurrentLayer<TState, TResult> : nn.Module<Tensor
     }
 
     /// <inheritdoc/>
-    public Tensor KlDivergence()
-    {
-        using var scope = NewDisposeScope();
-        Tensor? total = null;
-        foreach ((Posterior posterior, Prior prior) in DivergenceTerms)
-        {
-            Tensor own = KlDivergences.Compute(posterior, prior, Noise, _klSamples);
-            total = total is null ? own : total.Plus(own);
-        }
-
-        return total!.MoveToOuterDisposeScope();
-    }
+    public Tensor KlDivergence() => KlDivergences.Sum(DivergenceTerms, Noise, _klSamples);
 
     /// <summary>The layer's parts in one line.</summary>
     public sealed override string ToString()
@@ -154,8 +143,7 @@ public abstract class BayesianRecurrentLayer<TState, TResult> : nn.Module<Tensor
     {
         if (disposing)
         {
-            foreach (nn.Module part in children())
-                part.Dispose();
+            this.DisposeChildren();
             Noise.Dispose();
         }
 

@@ -67,6 +67,20 @@ public static class KlDivergences
             : Resolve(posterior, prior) is { } form ? form(posterior, prior)
             : MonteCarlo(posterior, prior, noise, samples);
 
+    /// <summary>The sum of <see cref="Compute"/> over pairs, of which there is one at least.</summary>
+    internal static Tensor Sum(IReadOnlyList<(Posterior Posterior, Prior Prior)> terms, NoiseSource noise, int samples)
+    {
+        using var scope = NewDisposeScope();
+        Tensor? total = null;
+        foreach ((Posterior posterior, Prior prior) in terms)
+        {
+            Tensor own = Compute(posterior, prior, noise, samples);
+            total = total is null ? own : total.Plus(own);
+        }
+
+        return total!.MoveToOuterDisposeScope();
+    }
+
     /// <summary>
     /// The Monte Carlo estimate of KL(q || p): the mean of ln q(w) - ln p(w) over draws w = T(theta, eps), unbiased, with the pathwise
     /// gradient (Blundell et al. 2015, equation 2).

@@ -52,6 +52,15 @@ public abstract class Estimator
     /// <returns>The map's output, with gradients to the input and to the parameters of both posteriors.</returns>
     public abstract Tensor Forward(AffineMap map, Posterior weight, Posterior? bias, Tensor input, NoiseSource noise);
 
+    /// <summary><see cref="Forward"/> of an input that may lack its batch dimension, which the output then lacks too.</summary>
+    internal Tensor ForwardAny(AffineMap map, Posterior weight, Posterior? bias, Tensor input, NoiseSource noise)
+    {
+        if (map.IsBatched(input))
+            return Forward(map, weight, bias, input, noise);
+        using var scope = NewDisposeScope();
+        return Forward(map, weight, bias, input.unsqueeze(0), noise).squeeze(0).MoveToOuterDisposeScope();
+    }
+
     /// <summary>
     /// Draws a weight and a bias to be applied any number of times to one batch: one weight, unless the estimator gives each example its own.
     /// Outputs drawn from their own laws, step by step, would be those of another weight at every step.

@@ -32,10 +32,14 @@ internal sealed class Flipout : Estimator
         Tensor perturbation = Lookups.Fit(map, weight)
             ? Lookups.Shared(map, weight, input, noise)
             : map.Apply(flipped, GaussianSample.Deviation(weight, noise), null);
+        return Sum(map, mean, perturbation, outputSigns, bias is null ? null : GaussianSample.Weights(bias, noise, batch)).MoveToOuterDisposeScope();
+    }
+
+    /// <summary>y = f(x, mu) + f(x * s, dW) * r + b; called inside a dispose scope.</summary>
+    internal static Tensor Sum(AffineMap map, Tensor mean, Tensor perturbation, Tensor outputSigns, Tensor? biases)
+    {
         Tensor output = addcmul(mean, perturbation, map.OverPositions(outputSigns, mean.dim()), Scalars.One);
-        if (bias is not null)
-            output = output.Plus(map.OverPositions(GaussianSample.Weights(bias, noise, batch), output.dim()));
-        return output.MoveToOuterDisposeScope();
+        return biases is null ? output : output.Plus(map.OverPositions(biases, output.dim()));
     }
 
     internal override HeldDraw Hold(AffineMap map, Posterior weight, Posterior? bias, long batch, NoiseSource noise)

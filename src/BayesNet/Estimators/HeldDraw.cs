@@ -1,5 +1,4 @@
 using BayesNet.Maps;
-using BayesNet.Runtime;
 using static TorchSharp.torch;
 
 namespace BayesNet.Estimators;
@@ -48,9 +47,6 @@ internal sealed class SignedDeviation(
         using var scope = NewDisposeScope();
         Tensor output = map.Apply(input, mean, null);
         Tensor perturbation = map.Apply(input.mul(map.OverPositions(inputSigns, input.dim())), deviation, null);
-        output = addcmul(output, perturbation, map.OverPositions(outputSigns, output.dim()), Scalars.One);
-        if (biases is not null)
-            output = output.Plus(map.OverPositions(biases, output.dim()));
-        return output.MoveToOuterDisposeScope();
+        return Flipout.Sum(map, output, perturbation, outputSigns, biases).MoveToOuterDisposeScope();
     }
 }

@@ -170,8 +170,8 @@ public static class ModelFile
 
             _writes.Add(() =>
             {
-                using TorchSharp.Scalar floor = _loading.MopedFloor;
-                gaussian.ScaleParameter.copy_(gaussian.ScaleParameterization.Inverse(value.to(mean.dtype).abs().Times(delta).clamp_min(floor)));
+                var moped = new MopedSpecification { Delta = delta, Floor = _loading.MopedFloor };
+                gaussian.ScaleParameter.copy_(gaussian.ScaleParameterization.Inverse(moped.StdDevOf(value.to(mean.dtype))));
                 if (_state.TryGetValue($"{name}_prior.mean", out Tensor? priorMean))
                     priorMean.copy_(value);
             });

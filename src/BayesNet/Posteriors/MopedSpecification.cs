@@ -26,7 +26,13 @@ public sealed record MopedSpecification : PosteriorSpecification
         ArgumentNullException.ThrowIfNull(initialMean);
         using var scope = NewDisposeScope();
         using var _ = no_grad();
+        return new MeanFieldGaussian(initialMean, StdDevOf(initialMean), Scale);
+    }
+
+    /// <summary>delta |w|, or the floor.</summary>
+    internal Tensor StdDevOf(Tensor weight)
+    {
         using TorchSharp.Scalar floor = Floor;
-        return new MeanFieldGaussian(initialMean, initialMean.abs().Times(Delta).clamp_min(floor), Scale);
+        return weight.abs().Times(Delta).clamp_min(floor);
     }
 }

@@ -20,6 +20,13 @@ internal static class OwnedTensors
         return Parameter(initialMean.detach().clone());
     }
 
+    /// <summary>Disposes the modules that the module registers.</summary>
+    internal static void DisposeChildren(this nn.Module module)
+    {
+        foreach (nn.Module part in module.children())
+            part.Dispose();
+    }
+
     /// <summary>Disposes the module's own parameters and buffers, not those of its children.</summary>
     internal static void DisposeOwnTensors(this nn.Module module)
     {
