@@ -167,6 +167,11 @@ public sealed class RegressionTests
         Assert.Equal(Train(new MLContext(5), unseeded), Train(new MLContext(5), unseeded));
         Assert.NotEqual(Train(new MLContext(), unseeded), Train(new MLContext(), unseeded));
 
+        // On several threads too, where trainings take turns.
+        float[][] parallel = new float[3][];
+        Parallel.For(0, 3, i => parallel[i] = Train(new MLContext(), unseeded with { Seed = 3 }));
+        Assert.All(parallel, one => Assert.Equal(parallel[0], one));
+
         float[] Train(MLContext ml, BayesianNetworkOptions options) => Made.HousePipeline(ml, options).Fit(data).Transform(data).Numbers("Score");
     }
 }

@@ -20,6 +20,9 @@ namespace BayesNet.ML.Fitting;
 /// </remarks>
 internal static class NetworkFit
 {
+    // Initial weights come from libtorch's global generator, one sequence for the process: trainings on several threads take turns.
+    private static readonly Lock Turn = new();
+
     private const int Steps = 10_000;
     private const int Scorings = 100;
     private const double OutputScale = 2, InitialScale = 0.05, Warmup = 0.1;
@@ -53,8 +56,11 @@ internal static class NetworkFit
         InferenceMethod method = isVariational
             ? new VariationalInference { Training = training, Seed = seed }
             : new DeepEnsemble(new MaximumAPosteriori { Training = training }) { Members = options.Members, Seed = seed };
-        using FittedPosterior posterior = method.Fit(() => Network(inputs, options, outputs, isVariational), likelihood, data, validation);
-        return PosteriorSample.Of(posterior, options.Samples, options.Activation, Seeds.Derive(seed, 1)!.Value);
+        lock (Turn)
+        {
+            using FittedPosterior posterior = method.Fit(() => Network(inputs, options, outputs, isVariational), likelihood, data, validation);
+            return PosteriorSample.Of(posterior, options.Samples, options.Activation, Seeds.Derive(seed, 1)!.Value);
+        }
     }
 
     private static Sequential Network(int inputs, BayesianNetworkOptions options, int outputs, bool isBayesian)

@@ -1,4 +1,3 @@
-using System.Diagnostics.CodeAnalysis;
 using System.Reflection;
 using Microsoft.ML;
 using Microsoft.ML.Data;
@@ -48,7 +47,6 @@ internal static class ModelContexts
     }
 
     /// <summary>A type of Microsoft.ML.Core.</summary>
-    [UnconditionalSuppressMessage("Trimming", "IL2026", Justification = "ML.NET itself can't be trimmed.")]
     internal static Type Type(string name) => Core.GetType(name) ?? throw Lacks(name);
 
     /// <summary>What is thrown where this version of ML.NET has no such member.</summary>

@@ -16,9 +16,9 @@ internal sealed partial record CodeBlock(string Page, int Line, string Given, st
     private static readonly string[] Namespaces =
     [
         "System", "System.Collections.Generic", "System.IO", "System.Linq", "System.Threading", "System.Threading.Tasks", "BayesNet", "BayesNet.Diagnostics", "BayesNet.Divergences",
-        "BayesNet.Estimators", "BayesNet.Estimators.Gradients", "BayesNet.Inference", "BayesNet.Layers", "BayesNet.Layers.Conversion", "BayesNet.Layers.Recurrent", "BayesNet.Likelihoods", "BayesNet.Maps", "BayesNet.Metrics",
+        "BayesNet.Estimators", "BayesNet.Estimators.Gradients", "BayesNet.Inference", "BayesNet.Layers", "BayesNet.Layers.Conversion", "BayesNet.Layers.Recurrent", "BayesNet.Likelihoods", "BayesNet.ML", "BayesNet.Maps", "BayesNet.Metrics",
         "BayesNet.Persistence", "BayesNet.Plotting", "BayesNet.Posteriors", "BayesNet.Prediction", "BayesNet.Priors", "BayesNet.Pruning", "BayesNet.Reparameterization", "BayesNet.Reparameterization.Discrete", "BayesNet.Runtime",
-        "BayesNet.Training", "TorchSharp", "TorchSharp.Modules",
+        "BayesNet.Training", "Microsoft.ML", "TorchSharp", "TorchSharp.Modules",
     ];
 
     private static readonly Lazy<MetadataReference[]> References = new(() =>
