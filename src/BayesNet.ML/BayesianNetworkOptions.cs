@@ -89,6 +89,20 @@ public sealed record BayesianNetworkOptions
     public double IntervalLevel { get; init => field = Guard.OpenUnitInterval(value, nameof(IntervalLevel)); } = 0.95;
 
     /// <summary>
+    /// The share of a regression's rows, drawn at random, that is not trained on but widens or narrows Lower and Upper until they hold what they should
+    /// (<see cref="Metrics.ConformalIntervals"/>: mean -+ radius x standard deviation, with a guarantee that asks nothing of the model); 0, the default, for the
+    /// predictive distribution's own interval. Ensembles need it most.
+    /// </summary>
+    /// <exception cref="ArgumentOutOfRangeException">Below 0, or 1 or more.</exception>
+    public double CalibrationFraction
+    {
+        get;
+        init => field = value is >= 0 and < 1
+            ? value
+            : throw new ArgumentOutOfRangeException(nameof(CalibrationFraction), value, "CalibrationFraction must be 0, for none, or a share of the rows below 1.");
+    }
+
+    /// <summary>
     /// Where there are validation rows: scorings without an improvement, of about a hundred in a run, after which training stops and goes back to the best;
     /// 20 by default.
     /// </summary>

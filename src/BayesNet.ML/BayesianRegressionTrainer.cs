@@ -1,3 +1,4 @@
+using System.Globalization;
 using BayesNet.Likelihoods;
 using BayesNet.ML.Fitting;
 using BayesNet.Training;
@@ -30,8 +31,17 @@ public sealed class BayesianRegressionTrainer : BayesianTrainer<BayesianRegressi
 
     private protected override bool LabelIsKey => false;
 
+    private protected override double HeldShare => Options.CalibrationFraction;
+
     private protected override BayesianRegressionTransformer Fit(FitInput input)
     {
+        if (input.Held is { } held && held.Labels.Length * (1 - Options.IntervalLevel) < Options.IntervalLevel)
+        {
+            throw new ArgumentException(string.Create(
+                CultureInfo.InvariantCulture,
+                $"CalibrationFraction {Options.CalibrationFraction} holds back {held.Labels.Length} rows; intervals of level {Options.IntervalLevel} take {Math.Ceiling(Options.IntervalLevel / (1 - Options.IntervalLevel) - 1e-9):F0} at least: raise it, or train on more rows."));
+        }
+
         Standardization label = Standardization.Of(input.Rows.Labels, 1);
         bool isConstant = Options.Noise == NoiseModel.Constant;
         (TrainingData training, TrainingData? validation) = input.Data(labels => tensor(label.Apply(labels), labels.Length, 1));
@@ -43,8 +53,9 @@ public sealed class BayesianRegressionTrainer : BayesianTrainer<BayesianRegressi
             validation,
             input.Seed,
             input.Channel);
-        return new BayesianRegressionTransformer(
-            model, input.Units, FeatureColumnName, label.Mean[0], label.StdDev[0], isConstant ? 0 : LeastNoise, Options.IntervalLevel);
+        var trained = new BayesianRegressionTransformer(
+            model, input.Units, FeatureColumnName, new RegressionUnits(label.Mean[0], label.StdDev[0], isConstant ? 0 : LeastNoise, Options.IntervalLevel));
+        return input.Held is null ? trained : trained.Calibrated(input.Held);
     }
 
     private protected override SchemaShape.Column[] OutputColumns(SchemaShape.Column label)

@@ -36,6 +36,9 @@ public abstract class BayesianTrainer<TTransformer> : IEstimator<TTransformer>
 
     private protected abstract bool LabelIsKey { get; }
 
+    /// <summary>The share of the rows that is not trained on.</summary>
+    private protected virtual double HeldShare => 0;
+
     /// <summary>Trains on all rows that have a label.</summary>
     /// <param name="input">The rows; read once, into memory.</param>
     /// <exception cref="ArgumentException">
@@ -54,15 +57,18 @@ public abstract class BayesianTrainer<TTransformer> : IEstimator<TTransformer>
         IHost host = _environment.Register("BayesianNetwork");
         using IChannel channel = host.Start("Training");
         DataViewSchema.Column features = Columns.Features(input.Schema, FeatureColumnName), label = Columns.Label(input.Schema, LabelColumnName, LabelIsKey);
-        LabelledRows rows = Read(input, null), validationRows = validation is null ? rows : Read(validation, ((VectorDataViewType)features.Type).Size);
-        Standardization units = Standardization.Of(rows.Features, ((VectorDataViewType)features.Type).Size);
+        int size = ((VectorDataViewType)features.Type).Size;
         ulong seed = Options.Seed ?? unchecked((ulong)host.Rand.NextInt64());
+        (LabelledRows rows, LabelledRows? held) = (Read(input, size), null);
+        if (HeldShare > 0)
+            (rows, held) = rows.Divide(HeldShare, seed);
+        Standardization units = Standardization.Of(rows.Features, size);
         using var scope = NewDisposeScope();
-        TTransformer fitted = Fit(new FitInput(rows, validation is null ? null : validationRows, units, label, seed, channel));
+        TTransformer fitted = Fit(new FitInput(rows, validation is null ? null : Read(validation, size), held, units, label, seed, channel));
         channel.Info(MessageSensitivity.None, "Trained on {0} rows of {1} features.", rows.Labels.Length, units.Mean.Length);
         return fitted;
 
-        LabelledRows Read(IDataView data, int? size)
+        LabelledRows Read(IDataView data, int size)
         {
             LabelledRows read = LabelledRows.Read(
                 data, Columns.Features(data.Schema, FeatureColumnName, size), Columns.Label(data.Schema, LabelColumnName, LabelIsKey));
@@ -98,7 +104,8 @@ public abstract class BayesianTrainer<TTransformer> : IEstimator<TTransformer>
     ]);
 
     /// <summary>What a task trains on.</summary>
-    private protected sealed record FitInput(LabelledRows Rows, LabelledRows? Validation, Standardization Units, DataViewSchema.Column Label, ulong Seed, IChannel Channel)
+    private protected sealed record FitInput(
+        LabelledRows Rows, LabelledRows? Validation, LabelledRows? Held, Standardization Units, DataViewSchema.Column Label, ulong Seed, IChannel Channel)
     {
         /// <summary>Training and validation rows, standardised, with the targets that a task makes of labels.</summary>
         internal (TrainingData Training, TrainingData? Validation) Data(Func<float[], Tensor> targets) => (Of(Rows, targets), Validation is null ? null : Of(Validation, targets));

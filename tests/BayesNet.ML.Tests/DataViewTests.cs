@@ -125,6 +125,7 @@ public sealed class DataViewTests
     {
         Says("HiddenUnits must be at least 1", () => new BayesianNetworkOptions { HiddenUnits = [10, 0] });
         Says("Samples must be at least 1", () => new BayesianNetworkOptions { Samples = 0 });
+        Says("CalibrationFraction must be 0, for none, or a share of the rows below 1", () => new BayesianNetworkOptions { CalibrationFraction = 1 });
         Says("IntervalLevel must lie strictly between 0 and 1", () => new BayesianNetworkOptions { IntervalLevel = 95 });
     }
 

@@ -61,6 +61,36 @@ public sealed class RegressionTests
         Assert.InRange((upper[0] - lower[0]) / 2 / stdDev[0], 0.5, 0.68);
     }
 
+    /// <summary>Under uniform noise a normal distribution's interval is wrong; held-out rows set it right.</summary>
+    [Fact]
+    public void RowsThatAreHeldBackCalibrateTheIntervals()
+    {
+        var options = Made.Quick with { HiddenUnits = [], IntervalLevel = 0.5, BatchSize = 128, Epochs = 60 };
+        IDataView data = _ml.Data.LoadFromEnumerable(Uniform(2000, seed: 1));
+        House[] fresh = Uniform(4000, seed: 2);
+
+        // The central half of a normal distribution is 0.674 standard deviations wide to each side, that of a uniform one sqrt(3) / 2: of the rows, 0.674 / sqrt(3)
+        // are within the first. Both are shares of 4,000 rows; the second has that of 1,000 held back beside.
+        Assert.Equal(0.389, Covered(options), 4.5 * Math.Sqrt(0.25 / 4000) + 0.01);
+        Assert.Equal(0.5, Covered(options with { CalibrationFraction = 0.5 }), 4.5 * Math.Sqrt(0.25 / 4000 + 0.25 / 1000));
+
+        var none = Assert.Throws<ArgumentException>(() => Made.HousePipeline(_ml, Made.Quick with { CalibrationFraction = 0.1 }).Fit(_ml.Data.LoadFromEnumerable(Made.Houses(100, seed: 1))));
+        Assert.Contains("CalibrationFraction 0.1 holds back 10 rows; intervals of level 0.95 take 19 at least", none.Message, StringComparison.Ordinal);
+
+        double Covered(BayesianNetworkOptions some)
+        {
+            IDataView predicted = Made.HousePipeline(_ml, some).Fit(data).Transform(_ml.Data.LoadFromEnumerable(fresh));
+            float[] lower = predicted.Numbers("Lower"), upper = predicted.Numbers("Upper");
+            return fresh.Where((row, i) => row.Label >= lower[i] && row.Label <= upper[i]).Count() / 4000.0;
+        }
+
+        static House[] Uniform(int count, int seed)
+        {
+            var random = new Random(seed);
+            return [.. Made.Houses(count, seed).Select(row => new House { A = row.A, B = row.B, Label = (float)(Made.Truth(row.A, row.B) + 4 * (random.NextDouble() - 0.5)) })];
+        }
+    }
+
     [Fact]
     public void APredictionEngineSaysTheSameAsADataView()
     {

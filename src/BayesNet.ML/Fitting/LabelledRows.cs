@@ -66,6 +66,21 @@ internal sealed record LabelledRows(float[] Features, float[] Labels, long Skipp
         return new LabelledRows([.. values], [.. labels], skipped);
     }
 
+    /// <summary>Two parts drawn at random, the second of a share of the rows.</summary>
+    internal (LabelledRows Kept, LabelledRows Held) Divide(double share, ulong seed)
+    {
+        int[] order = [.. Enumerable.Range(0, Labels.Length)];
+        new Random(unchecked((int)seed)).Shuffle(order);
+        int held = (int)(share * order.Length);
+        return (Select(order[held..]), Select(order[..held]));
+    }
+
+    private LabelledRows Select(int[] rows)
+    {
+        int columns = Features.Length / Labels.Length;
+        return new LabelledRows([.. rows.SelectMany(row => new ArraySegment<float>(Features, row * columns, columns))], [.. rows.Select(row => Labels[row])], 0);
+    }
+
     // The key 0 is a missing label, and keys count from 1.
     private static Func<float> LabelReader(DataViewRowCursor cursor, DataViewSchema.Column label)
     {

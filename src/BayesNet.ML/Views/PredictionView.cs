@@ -31,7 +31,7 @@ internal sealed class PredictionView(BayesianTransformer transformer, IDataView 
 internal sealed class PredictionCursor : DataViewRowCursor
 {
     // Bounds the activations of a block, samples x rows x units, and the time to the first row.
-    private const int MostRows = 256;
+    internal const int MostRows = 256;
     private const long MostActivations = 4 << 20;
 
     private readonly PredictionSchema _schema;
