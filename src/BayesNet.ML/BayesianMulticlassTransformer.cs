@@ -18,7 +18,6 @@ public sealed class BayesianMulticlassTransformer : BayesianTransformer
 {
     private const string Task = "MulticlassClassification";
 
-    private readonly CategoricalLikelihood _likelihood = new();
     private readonly ClassKeys _classes;
 
     internal BayesianMulticlassTransformer(PosteriorSample model, Standardization features, string featureColumnName, ClassKeys classes)
@@ -46,10 +45,10 @@ public sealed class BayesianMulticlassTransformer : BayesianTransformer
 
     internal override TransformerKind Kind => TransformerKind.Multiclass;
 
+    private protected override Likelihood Likelihood { get; } = new CategoricalLikelihood();
+
     internal static BayesianMulticlassTransformer Read(PosteriorSample model, Standardization features, string featureColumnName, BinaryReader reader)
         => new(model, features, featureColumnName, ClassKeys.Read(reader));
-
-    private protected override Predictive Predict(Tensor outputs) => _likelihood.Predict(outputs);
 
     private protected override void WriteOwn(BinaryWriter writer) => _classes.Write(writer);
 }

@@ -55,7 +55,9 @@ public sealed class BayesianRegressionTrainer : BayesianTrainer<BayesianRegressi
             input.Channel);
         var trained = new BayesianRegressionTransformer(
             model, input.Units, FeatureColumnName, new RegressionUnits(label.Mean[0], label.StdDev[0], isConstant ? 0 : LeastNoise, Options.IntervalLevel));
-        return input.Held is null ? trained : trained.Calibrated(input.Held);
+        if (input.Held is not null)
+            trained.Calibrate(input.Held);
+        return trained;
     }
 
     private protected override SchemaShape.Column[] OutputColumns(SchemaShape.Column label)

@@ -19,9 +19,7 @@ public sealed class BayesianRegressionTransformer : BayesianTransformer
 {
     private const string Task = "Regression";
 
-    private readonly HeteroscedasticGaussianLikelihood _likelihood;
-    private readonly Standardization _features;
-    private readonly RegressionUnits _units;
+    private RegressionUnits _units;
 
     /// <param name="model">Networks of two outputs, the standardised label's mean and the logarithm of its noise.</param>
     /// <param name="features">Units of the features.</param>
@@ -30,8 +28,8 @@ public sealed class BayesianRegressionTransformer : BayesianTransformer
     internal BayesianRegressionTransformer(PosteriorSample model, Standardization features, string featureColumnName, RegressionUnits units)
         : base(model, features, featureColumnName)
     {
-        (_features, _units) = (features, units);
-        _likelihood = new HeteroscedasticGaussianLikelihood(units.LeastNoise);
+        _units = units;
+        Likelihood = new HeteroscedasticGaussianLikelihood(units.LeastNoise);
         Outputs =
         [
             Column("Score", predictive => predictive.Mean),
@@ -56,6 +54,8 @@ public sealed class BayesianRegressionTransformer : BayesianTransformer
 
     internal override TransformerKind Kind => TransformerKind.Regression;
 
+    private protected override Likelihood Likelihood { get; }
+
     internal static BayesianRegressionTransformer Read(PosteriorSample model, Standardization features, string featureColumnName, BinaryReader reader)
         => new(
             model,
@@ -63,8 +63,8 @@ public sealed class BayesianRegressionTransformer : BayesianTransformer
             featureColumnName,
             new RegressionUnits(reader.ReadDouble(), reader.ReadDouble(), reader.ReadDouble(), reader.ReadDouble(), reader.ReadDouble() is var radius && double.IsNaN(radius) ? null : radius));
 
-    /// <summary>The same networks, with an interval whose width held-out rows have found.</summary>
-    internal BayesianRegressionTransformer Calibrated(LabelledRows held)
+    /// <summary>Sets the interval's width by rows that were not trained on; before anything else is predicted.</summary>
+    internal void Calibrate(LabelledRows held)
     {
         using var scope = NewDisposeScope();
         var (means, stdDevs) = (new List<float>(), new List<float>());
@@ -76,13 +76,13 @@ public sealed class BayesianRegressionTransformer : BayesianTransformer
         }
 
         var intervals = ConformalIntervals.Normalised(tensor(means.ToArray()), tensor(stdDevs.ToArray()), tensor(held.Labels), IntervalLevel);
-        return new BayesianRegressionTransformer(Model, _features, FeatureColumnName, _units with { Radius = intervals.Quantiles[0] });
+        _units = _units with { Radius = intervals.Quantiles[0] };
     }
 
-    private protected override Predictive Predict(Tensor outputs)
+    private protected override Predictive InUnits(Predictive standardised)
     {
-        using GaussianPredictive standardised = _likelihood.Predict(outputs);
-        return standardised.Rescale(_units.StdDev, _units.Mean);
+        using (standardised)
+            return ((GaussianPredictive)standardised).Rescale(_units.StdDev, _units.Mean);
     }
 
     private protected override void WriteOwn(BinaryWriter writer)

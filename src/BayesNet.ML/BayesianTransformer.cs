@@ -1,3 +1,4 @@
+using BayesNet.Likelihoods;
 using BayesNet.ML.Fitting;
 using BayesNet.ML.Persistence;
 using BayesNet.ML.Views;
@@ -47,6 +48,9 @@ public abstract class BayesianTransformer : ISingleFeaturePredictionTransformer<
     /// <summary>The columns that are added.</summary>
     internal abstract IReadOnlyList<OutputColumn> Outputs { get; }
 
+    /// <summary>How labels are distributed around the networks' outputs.</summary>
+    private protected abstract Likelihood Likelihood { get; }
+
     /// <summary>What a model file calls this kind of transformer.</summary>
     internal abstract TransformerKind Kind { get; }
 
@@ -72,6 +76,7 @@ public abstract class BayesianTransformer : ISingleFeaturePredictionTransformer<
     public void Dispose()
     {
         Model.Dispose();
+        Likelihood.Dispose();
         GC.SuppressFinalize(this);
     }
 
@@ -79,11 +84,11 @@ public abstract class BayesianTransformer : ISingleFeaturePredictionTransformer<
     internal Predictive Predict(float[] features)
     {
         using var scope = NewDisposeScope();
-        return Predict(Model.Evaluate(tensor(_features.Apply(features), features.Length / Model.Inputs, Model.Inputs)));
+        return InUnits(Likelihood.Predict(Model.Evaluate(tensor(_features.Apply(features), features.Length / Model.Inputs, Model.Inputs))));
     }
 
-    /// <summary>The predictive distribution of the networks' outputs, (samples, rows, outputs).</summary>
-    private protected abstract Predictive Predict(Tensor outputs);
+    /// <summary>A predictive distribution in the label's units; the standardised one is taken over.</summary>
+    private protected virtual Predictive InUnits(Predictive standardised) => standardised;
 
     /// <summary>Writes what <see cref="TransformerLoader"/> reads.</summary>
     internal void Write(BinaryWriter writer)
