@@ -129,6 +129,23 @@ public sealed class DataViewTests
         Says("IntervalLevel must lie strictly between 0 and 1", () => new BayesianNetworkOptions { IntervalLevel = 95 });
     }
 
+    /// <summary>A small network is trained on one thread; the caller's number of threads is as it was.</summary>
+    [Fact]
+    public void ThreadsAreAsTheyWere()
+    {
+        int before = torch.get_num_threads();
+        try
+        {
+            torch.set_num_threads(2);
+            Made.HousePipeline(_ml, Short).Fit(_ml.Data.LoadFromEnumerable(Made.Houses(40, seed: 1)));
+            Assert.Equal(2, torch.get_num_threads());
+        }
+        finally
+        {
+            torch.set_num_threads(before);
+        }
+    }
+
     /// <summary>A label, or a row, of one value: nothing to divide by.</summary>
     [Fact]
     public void ConstantLabelsAndSingleRowsTrain()

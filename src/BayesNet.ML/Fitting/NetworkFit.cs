@@ -23,6 +23,9 @@ internal static class NetworkFit
     // Initial weights come from libtorch's global generator, one sequence for the process: trainings on several threads take turns.
     private static readonly Lock Turn = new();
 
+    // A pass of less than about a tenth of a millisecond.
+    private const long MostProductsOfOneThread = 1 << 21;
+
     private const int Steps = 10_000;
     private const int Scorings = 100;
     private const double OutputScale = 2, InitialScale = 0.05, Warmup = 0.1;
@@ -58,9 +61,24 @@ internal static class NetworkFit
             : new DeepEnsemble(new MaximumAPosteriori { Training = training }) { Members = options.Members, Seed = seed };
         lock (Turn)
         {
+            using IDisposable threads = ThreadsFor(inputs, options, outputs);
             using FittedPosterior posterior = method.Fit(() => Network(inputs, options, outputs, isVariational), likelihood, data, validation);
             return PosteriorSample.Of(posterior, options.Samples, options.Activation, Seeds.Derive(seed, 1)!.Value);
         }
+    }
+
+    /// <summary>
+    /// One thread while a small network is trained, until the returned object is disposed: more would wait for each other in every operation, and longest where
+    /// another process has a core.
+    /// </summary>
+    private static ThreadScope ThreadsFor(int inputs, BayesianNetworkOptions options, int outputs)
+    {
+        int[] widths = [inputs, .. options.HiddenUnits, outputs];
+        long products = options.BatchSize * widths.Zip(widths.Skip(1), (from, to) => (long)from * to).Sum();
+        int before = get_num_threads();
+        if (products < MostProductsOfOneThread)
+            set_num_threads(1);
+        return new ThreadScope(before);
     }
 
     private static Sequential Network(int inputs, BayesianNetworkOptions options, int outputs, bool isBayesian)
@@ -94,6 +112,11 @@ internal static class NetworkFit
         Posterior = new MeanFieldGaussianSpecification { InitialStdDev = InitialScale * weightScale },
         BiasPosterior = new MeanFieldGaussianSpecification { InitialStdDev = InitialScale },
     };
+
+    private sealed class ThreadScope(int before) : IDisposable
+    {
+        public void Dispose() => set_num_threads(before);
+    }
 
     /// <summary>Tells ML.NET's log, ten times in a run.</summary>
     private sealed class ChannelProgress(IChannel channel, int epochs) : ITrainingCallback
