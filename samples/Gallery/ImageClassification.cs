@@ -6,7 +6,6 @@ using BayesNet.Plotting;
 using BayesNet.Posteriors;
 using BayesNet.Prediction;
 using BayesNet.Priors;
-using BayesNet.Samples.Gallery.Drawing;
 using BayesNet.Samples.Shared;
 using BayesNet.Training;
 using ScottPlot;
