@@ -1,6 +1,5 @@
 using BayesNet.Estimators;
 using BayesNet.Layers.Conversion;
-using TorchSharp;
 using TorchSharp.Modules;
 using Xunit;
 using static TorchSharp.torch;

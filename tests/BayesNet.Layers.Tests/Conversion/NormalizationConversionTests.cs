@@ -1,7 +1,6 @@
 using BayesNet.Estimators;
 using BayesNet.Layers.Conversion;
 using BayesNet.Priors;
-using TorchSharp;
 using TorchSharp.Modules;
 using Xunit;
 using static TorchSharp.torch;
