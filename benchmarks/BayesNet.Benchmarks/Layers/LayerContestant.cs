@@ -11,28 +11,28 @@ internal sealed class LayerContestant : IDisposable
     private readonly nn.Module _layer;
     private readonly Func<nn.Module, Tensor> _forward;
     private readonly FusedAdam _optimizer;
-    private readonly bool _isBayesian;
+    private readonly KlTerm? _divergence;
     private readonly Tensor _target;
 
     /// <summary>Creates a contestant; the layer becomes its own.</summary>
     public LayerContestant(nn.Module layer, Func<nn.Module, Tensor> forward)
     {
-        (_layer, _forward, _isBayesian) = (layer, forward, layer.BayesianModules().Any());
+        (_layer, _forward) = (layer, forward);
+        if (layer.BayesianModules().Any())
+            _divergence = new KlTerm(layer);
         _optimizer = new FusedAdam(layer.parameters());
         using (no_grad())
         using (Tensor output = forward(layer))
             _target = zeros_like(output);
     }
 
-    /// <summary>Forward, mean squared error and divergence, backward, BayesNet's Adam.</summary>
+    /// <summary>Forward, mean squared error, backward, divergence with its gradient as the trainer adds it, BayesNet's Adam.</summary>
     public void Step()
     {
         using var scope = NewDisposeScope();
         _optimizer.zero_grad();
-        Tensor loss = nn.functional.mse_loss(_forward(_layer), _target);
-        if (_isBayesian)
-            loss += _layer.KlDivergence() / TrainingSetSize;
-        loss.backward();
+        nn.functional.mse_loss(_forward(_layer), _target).backward();
+        _divergence?.Accumulate(1 / TrainingSetSize);
         _optimizer.step();
     }
 

@@ -38,7 +38,7 @@ internal static class LayerTimes
 
         document.Section("One layer");
         document.Paragraph(
-            "A layer by itself, converted by ToBayesian, float32, one thread. Step: forward, mean squared error, KL divergence, backward, and BayesNet's Adam for both. Pass: forward "
+            "A layer by itself, converted by ToBayesian, float32, one thread. Step: forward, mean squared error, backward, the KL divergence and its gradient as the trainer adds them, and BayesNet's Adam for both. Pass: forward "
             + "without gradients, with noise. Medians of runs taken in turns after warming up; ratios to TorchSharp's layer.");
         document.Table("layers", rows,
             ("layer", row => row.Layer),

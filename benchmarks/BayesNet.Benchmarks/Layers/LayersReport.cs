@@ -16,7 +16,7 @@ internal sealed class LayersReport : Report
     /// <summary>Medians, in milliseconds, of actions that take turns, warm.</summary>
     internal static double[] Milliseconds(ReportOptions options, params Action[] actions)
     {
-        (double warmUp, double budget, double block) = options.Short ? (0.1, 0.1, 0.01) : (0.5, 1, 0.03);
+        (double warmUp, double budget, double block) = options.Short ? (0.1, 0.1, 0.01) : (0.3, 0.6, 0.03);
         foreach (Action action in actions)
         {
             long start = System.Diagnostics.Stopwatch.GetTimestamp();
