@@ -3,6 +3,7 @@ using BayesNet.Benchmarks.Calibration;
 using BayesNet.Benchmarks.Comparison;
 using BayesNet.Benchmarks.Families;
 using BayesNet.Benchmarks.GradientVariance;
+using BayesNet.Benchmarks.Layers;
 using BayesNet.Benchmarks.Micro;
 using BayesNet.Benchmarks.Reporting;
 using BayesNet.Benchmarks.Scaling;
@@ -14,7 +15,7 @@ using BayesNet.Runtime;
 
 // A report is one class: derive from Report and add it here.
 Report[] reports =
-    [new FamiliesReport(), new GradientVarianceReport(), new StepTimeReport(), new ScalingReport(), new UciReport(), new CalibrationReport(), new SparsityReport()];
+    [new FamiliesReport(), new GradientVarianceReport(), new StepTimeReport(), new ScalingReport(), new UciReport(), new CalibrationReport(), new SparsityReport(), new LayersReport()];
 
 NativeLibraries.Load();
 var root = new RootCommand("Reports on what BayesNet's estimators and families cost and what variance they have.");

@@ -4,7 +4,7 @@ using BayesNet.Metrics;
 using BayesNet.Plotting;
 using BayesNet.Posteriors;
 using BayesNet.Prediction;
-using BayesNet.Samples.Gallery.Drawing;
+using BayesNet.Samples.Shared;
 using BayesNet.Training;
 using ScottPlot;
 using static TorchSharp.torch;

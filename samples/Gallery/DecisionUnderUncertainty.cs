@@ -3,7 +3,6 @@ using BayesNet.Likelihoods;
 using BayesNet.Plotting;
 using BayesNet.Posteriors;
 using BayesNet.Prediction;
-using BayesNet.Samples.Gallery.Drawing;
 using BayesNet.Samples.Shared;
 using BayesNet.Training;
 using ScottPlot;

@@ -6,7 +6,6 @@ using BayesNet.Plotting;
 using BayesNet.Posteriors;
 using BayesNet.Prediction;
 using BayesNet.Priors;
-using BayesNet.Samples.Gallery.Drawing;
 using BayesNet.Samples.Shared;
 using BayesNet.Training;
 using ScottPlot;
@@ -19,11 +18,7 @@ internal sealed class ImageClassification : Sample
 {
     private const int Samples = 50, Shown = 24;
 
-    private readonly Option<DirectoryInfo> _data = new("--data")
-    {
-        HelpName = "DIR",
-        Description = "Images and labels in MNIST's IDX files. Without it the program draws digits itself.",
-    };
+    private readonly Option<DirectoryInfo> _data = IdxFiles.Option();
 
     public override string Name => "image-classification";
 
@@ -34,11 +29,8 @@ internal sealed class ImageClassification : Sample
     public override IReadOnlyDictionary<string, double> Run(SampleRun run)
     {
         using var scope = NewDisposeScope();
-        int wanted = run.Short ? 750 : 8_000;
-        (Tensor images, Tensor labels) = run.CommandLine.GetValue(_data) is { } folder ? IdxFiles.Read(folder.FullName) : PenStrokes.Digits(wanted, run.Seed);
-        if (images.size(2) != 28 || images.size(3) != 28)
-            throw new InvalidDataException($"The images are {images.size(2)} x {images.size(3)}; LeNet-5 here takes 28 x 28.");
-        long count = Math.Min(wanted, images.size(0)), held = count / 5;
+        (Tensor images, Tensor labels) = IdxFiles.ReadOrDraw(run.CommandLine.GetValue(_data), run.Short ? 750 : 8_000, run.Seed);
+        long count = images.size(0), held = count / 5;
         var training = new TrainingData(images.narrow(0, 0, count - held), labels.narrow(0, 0, count - held));
         (Tensor testImages, Tensor testLabels) = (images.narrow(0, count - held, held), labels.narrow(0, count - held, held));
         run.Say($"{training.Count:N0} digits to train on, {held:N0} to test with");

@@ -13,7 +13,7 @@ internal static class Catalog
 {
     public static IReadOnlyList<Sample> All { get; } =
     [
-        new ImageClassification(), new PretrainedConversion(), new VariationalAutoencoder(), new ActiveLearning(), new Pruning(), new TimeSeries(),
+        new ImageClassification(), new OwnModel(), new PretrainedConversion(), new VariationalAutoencoder(), new ActiveLearning(), new Pruning(), new TimeSeries(),
         new DecisionUnderUncertainty(), new WhenItBreaks(),
     ];
 

@@ -4,7 +4,6 @@ using BayesNet.Metrics;
 using BayesNet.Plotting;
 using BayesNet.Posteriors;
 using BayesNet.Prediction;
-using BayesNet.Samples.Gallery.Drawing;
 using BayesNet.Samples.Shared;
 using BayesNet.Training;
 using ScottPlot;

@@ -2,7 +2,6 @@ using System.CommandLine;
 using BayesNet.Estimators;
 using BayesNet.Reparameterization;
 using BayesNet.Reparameterization.Discrete;
-using BayesNet.Samples.Gallery.Drawing;
 using BayesNet.Samples.Shared;
 using BayesNet.Training;
 using static TorchSharp.torch;

@@ -4,6 +4,7 @@ using BayesNet.Plotting;
 using BayesNet.Reparameterization;
 using BayesNet.Reparameterization.Discrete;
 using BayesNet.Samples.Gallery.Drawing;
+using BayesNet.Samples.Shared;
 using ScottPlot;
 using static TorchSharp.torch;
 

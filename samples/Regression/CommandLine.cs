@@ -13,6 +13,8 @@ internal sealed class CommandLine
     // Between Ctrl-C and a forced end: time to predict with what was learned and to write it.
     private static readonly TimeSpan TimeToFinish = TimeSpan.FromMinutes(1);
 
+    private const string Methods = "methods", EveryEstimator = "estimators";
+
     private static readonly Dictionary<string, Estimator> Estimators = new(StringComparer.OrdinalIgnoreCase)
     {
         ["local"] = Estimator.LocalReparameterization,
@@ -36,9 +38,20 @@ internal sealed class CommandLine
 
     private readonly Option<int?> _hidden = new("--hidden") { Description = $"Units of the hidden layer. [default: {Settings.ForTables.Hidden}, for the curve {Settings.ForCurve.Hidden}]" };
 
+    private readonly Option<string> _method = new("--method")
+    {
+        Description = "The way to a posterior: " + string.Join(", ", Method.All.Select(method => $"{method.Name} ({method.Title})")) + ".",
+        DefaultValueFactory = _ => Method.Variational.Name,
+    };
+
+    private readonly Option<string?> _compare = new("--compare")
+    {
+        Description = "Fits the same rows by every method, or by variational inference with every estimator, and writes comparison.png and comparison.csv.",
+    };
+
     private readonly Option<string> _estimator = new("--estimator")
     {
-        Description = "Where the noise of the weights enters.",
+        Description = "Where the noise of the weights enters in variational training.",
         DefaultValueFactory = _ => "local",
     };
 
@@ -51,6 +64,8 @@ internal sealed class CommandLine
     private CommandLine()
     {
         _estimator.AcceptOnlyFromAmong([.. Estimators.Keys]);
+        _method.AcceptOnlyFromAmong([.. Method.All.Select(method => method.Name)]);
+        _compare.AcceptOnlyFromAmong(Methods, EveryEstimator);
         AtLeastOne(_epochs);
         AtLeastOne(_hidden);
         AtLeastOne(_samples);
@@ -75,7 +90,7 @@ internal sealed class CommandLine
         var options = new CommandLine();
         var command = new RootCommand("Fits a two-layer Bayesian network to a table or a synthetic curve, and predicts the held-out rows with their uncertainty.")
         {
-            options._data, options._target, options._out, options._epochs, options._hidden, options._estimator, options._samples, options._testFraction, options._seed,
+            options._data, options._target, options._out, options._epochs, options._hidden, options._method, options._estimator, options._compare, options._samples, options._testFraction, options._seed,
         };
 
         // On a thread of its own, so that the handler of Ctrl-C is in place while it runs.
@@ -115,6 +130,7 @@ internal sealed class CommandLine
         {
             Epochs = parsed.GetValue(_epochs) ?? defaults.Epochs,
             Hidden = parsed.GetValue(_hidden) ?? defaults.Hidden,
+            Method = Method.All.Single(method => method.Name == parsed.GetValue(_method)),
             Estimator = Estimators[parsed.GetValue(_estimator)!],
             Samples = parsed.GetValue(_samples),
             TestFraction = parsed.GetValue(_testFraction),
@@ -122,6 +138,20 @@ internal sealed class CommandLine
         };
         if (file is null && parsed.GetValue(_target) is not null)
             throw new InputException("--target names a column of a file; give the file with --data.");
-        Experiment.Run(console, file, parsed.GetValue(_target), parsed.GetValue(_out)!, settings, cancelled);
+        switch (parsed.GetValue(_compare))
+        {
+            case Methods:
+                Compare([.. Method.All.Select(method => (method.Title, settings with { Method = method }))]);
+                break;
+            case EveryEstimator:
+                Compare([.. Estimators.Select(entry => (entry.Key, settings with { Method = Method.Variational, Estimator = entry.Value }))]);
+                break;
+            default:
+                Experiment.Run(console, file, parsed.GetValue(_target), parsed.GetValue(_out)!, settings, cancelled);
+                break;
+        }
+
+        void Compare(IReadOnlyList<(string, Settings)> variants)
+            => Experiment.Compare(console, file, parsed.GetValue(_target), parsed.GetValue(_out)!, variants, cancelled);
     }
 }

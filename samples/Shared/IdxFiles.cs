@@ -1,4 +1,5 @@
 using System.Buffers.Binary;
+using System.CommandLine;
 using System.IO.Compression;
 using static TorchSharp.torch;
 
@@ -10,6 +11,31 @@ internal static class IdxFiles
     private const int ImagesMagic = 2051, LabelsMagic = 2049, ImagesHeader = 16, LabelsHeader = 8;
 
     private static readonly string[] Kinds = ["train", "t10k"];
+
+    /// <summary>The option of a sample that takes digits from a folder.</summary>
+    public static Option<DirectoryInfo> Option() => new("--data")
+    {
+        HelpName = "DIR",
+        Description = "Images and labels in MNIST's IDX files. Without it the program draws digits itself.",
+    };
+
+    /// <summary>The first images and labels of a folder, or digits that the program draws.</summary>
+    /// <param name="folder">Where the files are; null to draw.</param>
+    /// <param name="most">How many at most, and how many are drawn.</param>
+    /// <param name="seed">Seeds what is drawn.</param>
+    /// <param name="wobble">How ill they are drawn.</param>
+    /// <returns>Images (count, 1, 28, 28), float32 in [0, 1], and labels (count), int64.</returns>
+    /// <exception cref="InvalidDataException">The folder has no such files, or they hold images of another size.</exception>
+    public static (Tensor Images, Tensor Labels) ReadOrDraw(DirectoryInfo? folder, int most, ulong seed, double wobble = 0.1)
+    {
+        if (folder is null)
+            return PenStrokes.Digits(most, seed, wobble);
+        (Tensor images, Tensor labels) = Read(folder.FullName);
+        if (images.size(2) != 28 || images.size(3) != 28)
+            throw new InvalidDataException($"The images in {folder} are {images.size(2)} x {images.size(3)}; the networks of these samples take 28 x 28.");
+        long count = Math.Min(most, images.size(0));
+        return (images.narrow(0, 0, count), labels.narrow(0, 0, count));
+    }
 
     /// <summary>Every image and label of a folder's pair of files: the training pair of MNIST where it is there, else the test pair.</summary>
     /// <param name="folder">Holds train-images-idx3-ubyte and train-labels-idx1-ubyte, or t10k-images-idx3-ubyte and t10k-labels-idx1-ubyte, with or without .gz.</param>

@@ -42,12 +42,15 @@ internal static class PenStrokes
     ];
 
     /// <summary>Digits whose strokes' corners are displaced, so that some are hard to tell apart.</summary>
+    /// <param name="count">How many.</param>
+    /// <param name="seed">Seeds all that is drawn.</param>
+    /// <param name="wobble">The standard deviation of a corner's displacement, in heights of the digit.</param>
     /// <returns>Images (count, 1, 28, 28), float32 in [0, 1], and labels (count), int64.</returns>
-    public static (Tensor Images, Tensor Labels) Digits(int count, ulong seed)
+    public static (Tensor Images, Tensor Labels) Digits(int count, ulong seed, double wobble = 0.1)
     {
         var random = new Random(unchecked((int)seed));
         long[] labels = [.. Enumerable.Range(0, count).Select(_ => random.NextInt64(10))];
-        return (Draw(count, random, image => DigitShapes[labels[image]], wobble: 0.1), tensor(labels));
+        return (Draw(count, random, image => DigitShapes[labels[image]], wobble), tensor(labels));
     }
 
     /// <summary>Letters: (count, 1, 28, 28), float32 in [0, 1].</summary>

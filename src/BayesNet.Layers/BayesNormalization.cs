@@ -34,7 +34,13 @@ public sealed class BayesNormalization : BayesianLayer
     /// </exception>
     public BayesNormalization(
         nn.Module<Tensor, Tensor> normalization, ScaleMap map, bool hasBias = true, Device? device = null, ScalarType? dtype = null, BayesOptions? options = null)
-        : base(NameOf(normalization), map, () => Initial(map, hasBias, device, dtype), Moved(options ?? BayesOptions.Default))
+        : this(normalization, map, () => Initial(map, hasBias, device, dtype), options)
+    {
+    }
+
+    /// <summary>A scale and shift whose means start at given values, which are copied.</summary>
+    internal BayesNormalization(nn.Module<Tensor, Tensor> normalization, ScaleMap map, Func<(Tensor Weight, Tensor? Bias)> initial, BayesOptions? options)
+        : base(NameOf(normalization), map, initial, Moved(options ?? BayesOptions.Default))
     {
         Normalization = normalization;
         register_module("normalization", normalization);

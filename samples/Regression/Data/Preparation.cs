@@ -1,3 +1,4 @@
+using BayesNet.Training;
 using static TorchSharp.torch;
 
 namespace BayesNet.Samples.Regression.Data;
@@ -46,6 +47,9 @@ internal sealed class Preparation
         string[] dropped = [.. constant.Order().Select(column => table.InputNames[column])];
         return new Preparation(training.Without(constant), table.Select(split.HeldOut).Without(constant), dropped);
     }
+
+    /// <summary>The training part, standardised.</summary>
+    public TrainingData TrainingTensors() => new(InputTensor(Training.Inputs), TargetTensor(Training.Targets));
 
     /// <summary>Standardised inputs, (rows, columns), float32.</summary>
     public Tensor InputTensor(IReadOnlyList<double[]> rows)

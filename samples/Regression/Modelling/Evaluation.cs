@@ -41,6 +41,15 @@ internal sealed record Evaluation(
 {
     private static readonly double[] Levels = [0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95];
 
+    /// <summary>The root of the mean epistemic variance: what the model does not know of the mean.</summary>
+    public double Epistemic => Math.Sqrt(Rows.Average(row => row.Epistemic * row.Epistemic));
+
+    /// <summary>The root of the mean aleatoric variance: the noise that it sees in the target.</summary>
+    public double Aleatoric => Math.Sqrt(Rows.Average(row => row.Aleatoric * row.Aleatoric));
+
+    /// <summary>Of one input, the epistemic standard deviation in the middle of the widest stretch without training rows; null of several.</summary>
+    public double? GapEpistemic { get; private init; }
+
     /// <summary>The share of rows whose target lies in the 95 % interval.</summary>
     public double Coverage95 => Coverage[^1].Share;
 
@@ -72,6 +81,16 @@ internal sealed record Evaluation(
             rows,
             Math.Sqrt(rows.Zip(heldOut.Targets, (row, target) => (row.Mean - target) * (row.Mean - target)).Average()),
             logDensity / heldOut.Rows,
-            [.. Levels.Zip(inside, (level, count) => (level, count / heldOut.Rows))]);
+            [.. Levels.Zip(inside, (level, count) => (level, count / heldOut.Rows))])
+        {
+            GapEpistemic = model.Data.Training.Columns == 1 ? RowPrediction.Of(model, [[MiddleOfWidestGap(model.Data.Training)]])[0].Epistemic : null,
+        };
+    }
+
+    private static double MiddleOfWidestGap(Table training)
+    {
+        double[] inputs = [.. training.Inputs.Select(row => row[0]).Order()];
+        (double from, double to) = inputs.Zip(inputs.Skip(1)).MaxBy(pair => pair.Second - pair.First);
+        return (from + to) / 2;
     }
 }

@@ -1,4 +1,6 @@
 using BayesNet.Estimators;
+using BayesNet.Training;
+using static TorchSharp.torch;
 
 namespace BayesNet.Samples.Regression.Modelling;
 
@@ -54,7 +56,10 @@ internal sealed record Settings
     /// <summary>The share of the epochs over which the weight of the KL term rises to one.</summary>
     public double Warmup { get; init; } = 0.1;
 
-    /// <summary>Where the noise of the weights enters while training.</summary>
+    /// <summary>The way to a posterior.</summary>
+    public Method Method { get; init; } = Method.Variational;
+
+    /// <summary>Where the noise of the weights enters in variational training.</summary>
     public Estimator Estimator { get; init; } = Estimator.LocalReparameterization;
 
     /// <summary>Posterior samples of a prediction.</summary>
@@ -65,4 +70,15 @@ internal sealed record Settings
 
     /// <summary>Seeds the division of the rows, the initial weights, the order of the rows and the noise.</summary>
     public ulong Seed { get; init; } = 1;
+
+    /// <summary>What the training of every method has in common.</summary>
+    public TrainerOptions Training => new()
+    {
+        Epochs = Epochs,
+        BatchSize = BatchSize,
+        LearningRate = LearningRate,
+
+        // Along a half cosine to a hundredth, so that the noise of the steps dies away.
+        Scheduler = optimizer => optim.lr_scheduler.CosineAnnealingLR(optimizer, Epochs, LearningRate / 100),
+    };
 }

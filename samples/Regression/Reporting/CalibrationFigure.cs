@@ -1,9 +1,9 @@
 using BayesNet.Plotting;
 using BayesNet.Samples.Regression.Data;
 using BayesNet.Samples.Regression.Modelling;
+using BayesNet.Samples.Shared;
 using ScottPlot;
 using ScottPlot.Plottables;
-using SkiaSharp;
 
 namespace BayesNet.Samples.Regression.Reporting;
 
@@ -17,22 +17,7 @@ internal static class CalibrationFigure
 
     public static void Save(string path, FittedModel model, Evaluation evaluation)
     {
-        // A multiplot of ScottPlot's would scale the place of the second panel with its lines and letters, and lose it.
-        using SKSurface surface = SKSurface.Create(new SKImageInfo(2 * PanelSize, PanelSize));
-        surface.Canvas.Clear(SKColors.White);
-        Draw(Observed(model.Data.HeldOut, evaluation.Rows), 0);
-        Draw(Coverage(evaluation, model.Data.HeldOut.Rows), PanelSize);
-        using SKImage image = surface.Snapshot();
-        using SKData png = image.Encode(SKEncodedImageFormat.Png, quality: 100);
-        using FileStream file = File.Create(path);
-        png.SaveTo(file);
-
-        void Draw(Plot plot, int left)
-        {
-            using (plot)
-            using (SKBitmap panel = SKBitmap.Decode(plot.GetImageBytes(PanelSize, PanelSize)))
-                surface.Canvas.DrawBitmap(panel, left, 0);
-        }
+        Panels.Save(path, 2, PanelSize, PanelSize, Observed(model.Data.HeldOut, evaluation.Rows), Coverage(model.Data.HeldOut.Rows, ("held-out rows", evaluation)));
     }
 
     private static Plot Observed(Table heldOut, IReadOnlyList<RowPrediction> predictions)
@@ -49,10 +34,11 @@ internal static class CalibrationFigure
         return plot;
     }
 
-    private static Plot Coverage(Evaluation evaluation, int rows)
+    /// <summary>The coverage of models on the same held-out rows.</summary>
+    public static Plot Coverage(int rows, params IReadOnlyList<(string Name, Evaluation Evaluation)> models)
     {
         Plot plot = BayesPlot.NewPlot("level of the interval", "share of targets in it");
-        double[] levels = [.. evaluation.Coverage.Select(point => point.Level)];
+        double[] levels = [.. models[0].Evaluation.Coverage.Select(point => point.Level)];
 
         // The share of a calibrated model stays within this 95 times in 100, with this number of rows.
         double[] spread = [.. levels.Select(level => 1.96 * Math.Sqrt(level * (1 - level) / rows))];
@@ -63,8 +49,12 @@ internal static class CalibrationFigure
             BayesPlot.Data.WithAlpha(0.12),
             "sampling error");
         plot.Diagonal(0, 1, "calibrated");
-        var line = plot.Add.Scatter(levels, [.. evaluation.Coverage.Select(point => point.Share)], BayesPlot.Model);
-        (line.LineWidth, line.MarkerSize, line.LegendText) = (2, 6, "held-out rows");
+        for (int i = 0; i < models.Count; i++)
+        {
+            var line = plot.Add.Scatter(levels, [.. models[i].Evaluation.Coverage.Select(point => point.Share)], BayesPlot.Palette[i % BayesPlot.Palette.Count]);
+            (line.LineWidth, line.MarkerSize, line.LegendText) = (2, 6, models[i].Name);
+        }
+
         plot.Axes.SetLimits(0, 1, 0, 1);
         plot.ShowLegend(Alignment.LowerRight);
         return plot;

@@ -24,13 +24,24 @@ internal static class CurveFigure
     /// <param name="truth">The mean of the target where it is known, else null.</param>
     public static void Save(string path, FittedModel model, Func<double, double>? truth)
     {
+        using Plot plot = Of(model, truth);
+        plot.LegendAbove();
+        plot.SavePng(path, PixelsAcross, PixelsDown);
+    }
+
+    /// <summary>The figure without its legend.</summary>
+    /// <param name="model">Trained on one input.</param>
+    /// <param name="truth">The mean of the target where it is known, else null.</param>
+    /// <param name="title">Above; empty for none.</param>
+    public static Plot Of(FittedModel model, Func<double, double>? truth, string title = "")
+    {
         (Table training, Table heldOut) = (model.Data.Training, model.Data.HeldOut);
         double[] inputs = [.. training.Inputs.Concat(heldOut.Inputs).Select(row => row[0])];
         double margin = Margin * (inputs.Max() - inputs.Min());
         double[] xs = [.. Enumerable.Range(0, Points).Select(i => inputs.Min() - margin + i * (inputs.Max() - inputs.Min() + 2 * margin) / (Points - 1))];
         RowPrediction[] predictions = RowPrediction.Of(model, [.. xs.Select(x => new[] { x })]);
 
-        using Plot plot = BayesPlot.NewPlot(training.InputNames[0], training.TargetName);
+        Plot plot = BayesPlot.NewPlot(training.InputNames[0], training.TargetName, title);
         Band([.. predictions.Select(p => p.Lower95)], [.. predictions.Select(p => p.Upper95)], 0.2, "95 % of targets (total)");
         Band(
             [.. predictions.Select(p => p.Mean - Gaussian95 * p.Epistemic)], [.. predictions.Select(p => p.Mean + Gaussian95 * p.Epistemic)], 0.4,
@@ -47,8 +58,7 @@ internal static class CurveFigure
         Scatter(heldOut, MarkerShape.OpenCircle, "held-out data");
 
         plot.Axes.SetLimitsX(xs[0], xs[^1]);
-        plot.LegendAbove();
-        plot.SavePng(path, PixelsAcross, PixelsDown);
+        return plot;
 
         void Band(double[] lower, double[] upper, double opacity, string name)
             => plot.Band(xs, lower, upper, BayesPlot.Model.WithAlpha(opacity), name);

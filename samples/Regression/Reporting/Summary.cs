@@ -32,35 +32,51 @@ internal sealed record Summary
 
     public required int HeldOutRows { get; init; }
 
+    /// <summary>The method's name.</summary>
+    public required string Method { get; init; }
+
+    /// <summary>The root of the mean epistemic variance of the held-out rows.</summary>
+    public required double Epistemic { get; init; }
+
+    /// <summary>Of one input, the epistemic standard deviation in the middle of the widest stretch without training rows; null of several.</summary>
+    public required double? GapEpistemic { get; init; }
+
+    /// <summary>The root of their mean aleatoric variance.</summary>
+    public required double Aleatoric { get; init; }
+
     /// <summary>Epochs that were finished; below the setting where the run was cancelled.</summary>
     public required int Epochs { get; init; }
 
     public required bool Cancelled { get; init; }
 
-    /// <summary>The evidence lower bound of the training part at the end, in nats and units of the standardised target; null before a first epoch.</summary>
+    /// <summary>The evidence lower bound of the training part at the end, in nats and units of the standardised target; null before a first epoch, and for other methods.</summary>
     public required double? Elbo { get; init; }
 
     public required ulong Seed { get; init; }
 
     public required SettingsSummary Settings { get; init; }
 
-    public static Summary Of(FittedModel model, Evaluation evaluation, Settings settings) => new()
+    public static Summary Of(FittedModel model, Evaluation evaluation) => new()
     {
         Rmse = evaluation.Rmse,
         LogLikelihood = evaluation.LogLikelihood,
         Coverage95 = evaluation.Coverage95,
-        Seconds = model.Fit.Duration.TotalSeconds,
+        Seconds = model.Duration.TotalSeconds,
         Data = model.Data.Training.Name,
         Target = model.Data.Training.TargetName,
         Inputs = model.Data.Training.InputNames,
         DroppedInputs = model.Data.DroppedColumns,
         TrainingRows = model.Data.Training.Rows,
         HeldOutRows = model.Data.HeldOut.Rows,
-        Epochs = model.Fit.History.Count,
-        Cancelled = model.Fit.Cancelled,
-        Elbo = model.Fit.History.Count > 0 ? model.Fit.History[^1].Elbo : null,
-        Seed = settings.Seed,
-        Settings = SettingsSummary.Of(settings),
+        Method = model.Settings.Method.Name,
+        Epistemic = evaluation.Epistemic,
+        GapEpistemic = evaluation.GapEpistemic,
+        Aleatoric = evaluation.Aleatoric,
+        Epochs = model.Fit?.History.Count ?? model.Settings.Epochs,
+        Cancelled = model.Fit is { Cancelled: true },
+        Elbo = model.Fit is { History: [.., var last] } ? last.Elbo : null,
+        Seed = model.Settings.Seed,
+        Settings = SettingsSummary.Of(model.Settings),
     };
 
     public void Write(string path) => File.WriteAllText(path, JsonSerializer.Serialize(this, Format) + "\n");

@@ -8,6 +8,18 @@ internal sealed record AttentionWeights(
     (Tensor Weight, Tensor? Bias) Query, (Tensor Weight, Tensor? Bias) Key, (Tensor Weight, Tensor? Bias) Value, (Tensor Weight, Tensor? Bias) Output,
     Tensor? BiasKey, Tensor? BiasValue)
 {
+    /// <summary>What a Bayesian layer calls what a trained one has under a name; that name itself where the two agree.</summary>
+    internal static string[] TwinNames(string name)
+    {
+        if (name.EndsWith("in_proj_weight", StringComparison.Ordinal) || name.EndsWith("in_proj_bias", StringComparison.Ordinal))
+        {
+            int end = name.LastIndexOf("in_proj_", StringComparison.Ordinal);
+            return [.. "qkv".Select(part => $"{name[..end]}{part}_proj.{name[(end + "in_proj_".Length)..]}")];
+        }
+
+        return name.EndsWith("_proj_weight", StringComparison.Ordinal) ? [$"{name[..^"_weight".Length]}.weight"] : [name];
+    }
+
     /// <summary>As TorchSharp's twin starts: Xavier uniform, as of one matrix where the projections have one size, and biases of zero.</summary>
     internal static Func<AttentionWeights> Drawn(long features, long keys, long values, bool bias, bool biasKeyValue, Device? device, ScalarType? dtype)
     {

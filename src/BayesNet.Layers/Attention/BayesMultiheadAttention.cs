@@ -116,6 +116,14 @@ public sealed class BayesMultiheadAttention : nn.Module<Tensor, Tensor, Tensor, 
     /// <summary>Heads.</summary>
     public long NumHeads => _heads;
 
+    /// <summary>The share of attention weights dropped in training mode.</summary>
+    public double Dropout => _dropout;
+
+    /// <summary>Whether a key and value of zeros are added to those of each example.</summary>
+    public bool AddsZeroAttention => _addZero;
+
+    internal bool HasBiasKeyValue => _biasKey is not null;
+
     /// <summary>The projections of queries, keys, values and outputs.</summary>
     public (BayesLinear Query, BayesLinear Key, BayesLinear Value, BayesLinear Output) Projections => (_query, _key, _value, _output);
 

@@ -51,18 +51,36 @@ public sealed class BayesTransformerDecoderLayer : nn.Module<Tensor, Tensor, Ten
     public BayesTransformerDecoderLayer(
         TransformerDecoderLayer trained, long heads, double dropout = 0.1, nn.Activations activation = nn.Activations.ReLU, bool batchFirst = false,
         BayesOptions? options = null)
+        : this(trained, "", heads, dropout, activation, batchFirst, options)
+    {
+    }
+
+    /// <summary>The layer that a trained one, or a stack, has under a prefix of names.</summary>
+    internal BayesTransformerDecoderLayer(
+        nn.Module trained, string prefix, long heads, double dropout, nn.Activations activation, bool batchFirst, BayesOptions? options)
         : base(nameof(BayesTransformerDecoderLayer))
     {
         (_dropout, _activation) = (dropout, activation);
-        self_attn = new BayesMultiheadAttention(AttentionWeights.Of(trained, "self_attn."), heads, dropout, false, batchFirst, TransformerParts.Part(options, 0));
-        linear1 = TransformerParts.Linear(trained, "linear1", TransformerParts.Part(options, 1));
-        linear2 = TransformerParts.Linear(trained, "linear2", TransformerParts.Part(options, 2));
-        multihead_attn = new BayesMultiheadAttention(AttentionWeights.Of(trained, "multihead_attn."), heads, dropout, false, batchFirst, TransformerParts.Part(options, 3));
-        norm1 = TransformerParts.Norm(trained, "norm1");
-        norm2 = TransformerParts.Norm(trained, "norm2");
-        norm3 = TransformerParts.Norm(trained, "norm3");
+        self_attn = new BayesMultiheadAttention(AttentionWeights.Of(trained, prefix + "self_attn."), heads, dropout, false, batchFirst, TransformerParts.Part(options, 0));
+        linear1 = TransformerParts.Linear(trained, prefix + "linear1", TransformerParts.Part(options, 1));
+        linear2 = TransformerParts.Linear(trained, prefix + "linear2", TransformerParts.Part(options, 2));
+        multihead_attn = new BayesMultiheadAttention(AttentionWeights.Of(trained, prefix + "multihead_attn."), heads, dropout, false, batchFirst, TransformerParts.Part(options, 3));
+        norm1 = TransformerParts.Norm(trained, prefix + "norm1");
+        norm2 = TransformerParts.Norm(trained, prefix + "norm2");
+        norm3 = TransformerParts.Norm(trained, prefix + "norm3");
         RegisterComponents();
     }
+
+    /// <summary>Heads of the attention.</summary>
+    public long Heads => self_attn.NumHeads;
+
+    /// <summary>The share of entries dropped in training mode.</summary>
+    public double Dropout => _dropout;
+
+    /// <summary>The activation of the feed-forward network.</summary>
+    public nn.Activations Activation => _activation;
+
+    internal (BayesLinear In, BayesLinear Out) FeedForward => (linear1, linear2);
 
     /// <summary>Whether the batch comes before the positions in inputs and outputs.</summary>
     public bool BatchFirst => self_attn.BatchFirst;

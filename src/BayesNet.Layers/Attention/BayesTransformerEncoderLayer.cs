@@ -16,7 +16,7 @@ namespace BayesNet.Layers;
 /// <see cref="BayesMultiheadAttention"/> and <see cref="BayesLinear"/> have them: <c>self_attn.*</c>, <c>linear1.*</c>, <c>linear2.*</c>; and
 /// <c>norm1.*</c>, <c>norm2.*</c> as they are.
 /// </remarks>
-public sealed class BayesTransformerEncoderLayer : nn.Module<Tensor, Tensor>, IRowwiseModule
+public sealed class BayesTransformerEncoderLayer : nn.Module<Tensor, Tensor>, IRowwiseModule, nn.IModule<Tensor, Tensor?, Tensor>, nn.IModule<Tensor, Tensor?, Tensor?, Tensor>
 {
     // By the twin's names.
 #pragma warning disable IDE1006
@@ -69,16 +69,34 @@ public sealed class BayesTransformerEncoderLayer : nn.Module<Tensor, Tensor>, IR
     public BayesTransformerEncoderLayer(
         TransformerEncoderLayer trained, long heads, double dropout = 0.1, nn.Activations activation = nn.Activations.ReLU, bool batchFirst = false,
         BayesOptions? options = null)
+        : this(trained, "", heads, dropout, activation, batchFirst, options)
+    {
+    }
+
+    /// <summary>The layer that a trained one, or a stack, has under a prefix of names.</summary>
+    internal BayesTransformerEncoderLayer(
+        nn.Module trained, string prefix, long heads, double dropout, nn.Activations activation, bool batchFirst, BayesOptions? options)
         : base(nameof(BayesTransformerEncoderLayer))
     {
         (_dropout, _activation) = (dropout, activation);
-        self_attn = new BayesMultiheadAttention(AttentionWeights.Of(trained, "self_attn."), heads, dropout, false, batchFirst, TransformerParts.Part(options, 0));
-        linear1 = TransformerParts.Linear(trained, "linear1", TransformerParts.Part(options, 1));
-        linear2 = TransformerParts.Linear(trained, "linear2", TransformerParts.Part(options, 2));
-        norm1 = TransformerParts.Norm(trained, "norm1");
-        norm2 = TransformerParts.Norm(trained, "norm2");
+        self_attn = new BayesMultiheadAttention(AttentionWeights.Of(trained, prefix + "self_attn."), heads, dropout, false, batchFirst, TransformerParts.Part(options, 0));
+        linear1 = TransformerParts.Linear(trained, prefix + "linear1", TransformerParts.Part(options, 1));
+        linear2 = TransformerParts.Linear(trained, prefix + "linear2", TransformerParts.Part(options, 2));
+        norm1 = TransformerParts.Norm(trained, prefix + "norm1");
+        norm2 = TransformerParts.Norm(trained, prefix + "norm2");
         RegisterComponents();
     }
+
+    /// <summary>Heads of the attention.</summary>
+    public long Heads => self_attn.NumHeads;
+
+    /// <summary>The share of entries dropped in training mode.</summary>
+    public double Dropout => _dropout;
+
+    /// <summary>The activation of the feed-forward network.</summary>
+    public nn.Activations Activation => _activation;
+
+    internal (BayesLinear In, BayesLinear Out) FeedForward => (linear1, linear2);
 
     /// <summary>Whether the batch comes before the positions in inputs and outputs.</summary>
     public bool BatchFirst => self_attn.BatchFirst;
@@ -98,7 +116,10 @@ public sealed class BayesTransformerEncoderLayer : nn.Module<Tensor, Tensor>, IR
     /// <param name="src_key_padding_mask">As <see cref="BayesMultiheadAttention"/>'s <c>key_padding_mask</c>.</param>
     /// <returns>The same shape as the input.</returns>
     /// <exception cref="ArgumentException">The shape or type of the input or of a mask does not fit.</exception>
-    public Tensor call(Tensor src, Tensor? src_mask, Tensor? src_key_padding_mask = null) => Run(src, src_mask, src_key_padding_mask);
+    public Tensor call(Tensor src, Tensor? src_mask, Tensor? src_key_padding_mask) => Run(src, src_mask, src_key_padding_mask);
+
+    /// <inheritdoc cref="call(Tensor, Tensor?, Tensor?)"/>
+    public Tensor call(Tensor src, Tensor? src_mask) => Run(src, src_mask, null);
 
     /// <inheritdoc/>
     protected override void Dispose(bool disposing)

@@ -14,6 +14,23 @@ internal static class TransformerParts
         return options with { Seed = Seeds.Derive(options.Seed, part) };
     }
 
+    /// <summary>The layers of a stack, which have to go together.</summary>
+    internal static TLayer[] Stack<TLayer>(TLayer[] layers, Func<TLayer, bool> batchFirst)
+    {
+        ArgumentNullException.ThrowIfNull(layers);
+        return layers.Length > 0 && layers.Select(batchFirst).Distinct().Count() == 1
+            ? layers
+            : throw new ArgumentException("A stack has one layer or more, and all take the batch first, or none.", nameof(layers));
+    }
+
+    /// <summary>What the names of the layers of a trained stack begin with.</summary>
+    internal static IEnumerable<string> Prefixes(nn.Module trained)
+    {
+        ArgumentNullException.ThrowIfNull(trained);
+        int layers = trained.named_parameters().Count(entry => entry.name.EndsWith(".norm1.weight", StringComparison.Ordinal));
+        return Enumerable.Range(0, layers).Select(i => $"layers.{i}.");
+    }
+
     internal static LayerNorm Norm(long features, Device? device, ScalarType? dtype) => nn.LayerNorm(features, device: device, dtype: dtype);
 
     /// <summary>A copy of a normalisation that a trained layer has under a name.</summary>

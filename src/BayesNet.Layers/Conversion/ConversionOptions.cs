@@ -17,6 +17,15 @@ public sealed record ConversionOptions
     /// <summary>The same layer by layer, by its name in the model and itself; null from it leaves the layer as it is. Takes the place of <see cref="Options"/>.</summary>
     public Func<string, nn.Module, BayesOptions?>? OptionsFor { get; init; }
 
+    /// <summary>What TorchSharp does not tell of the layers, where it is known; nothing by default.</summary>
+    public LayerHints Hints { get; init; } = new();
+
+    /// <summary>The same layer by layer, by its name in the model and itself; null from it for <see cref="Hints"/>.</summary>
+    public Func<string, nn.Module, LayerHints?>? HintsFor { get; init; }
+
+    /// <summary>Whether normalisation layers get a Bayesian scale and shift; not by default: they stay as they are.</summary>
+    public bool Normalizations { get; init; }
+
     /// <summary>
     /// Whether layers are converted whose parameters are all frozen (<c>requires_grad</c> false); not by default: a frozen layer is a fixed part
     /// of the model. Where they are, and where a single parameter is frozen, the means stay frozen and the scales are learned.

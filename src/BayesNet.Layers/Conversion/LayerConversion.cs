@@ -17,23 +17,37 @@ public abstract class LayerConversion
     /// <summary>The class of its Bayesian twin.</summary>
     public Type Bayesian { get; }
 
-    internal abstract string? WhyNot(nn.Module layer);
+    /// <summary>What makes a layer's twin, or why it has none as the end of a sentence.</summary>
+    internal abstract Preparation<nn.Module> Prepare(nn.Module layer, LayerHints hints);
 
-    internal abstract nn.Module ToBayesian(nn.Module layer, BayesOptions options);
+    /// <summary>Why a twin can't become a deterministic layer, as a sentence; null where it can.</summary>
+    internal abstract string? WhyNotBack(nn.Module twin);
 
     internal abstract nn.Module ToDeterministic(nn.Module twin, Func<Posterior, Tensor> weight);
 }
 
+/// <summary>What makes a layer's twin, or why it has none.</summary>
+internal readonly record struct Preparation<TTwin>(Func<BayesOptions, TTwin>? Make, string? WhyNot)
+{
+    internal static Preparation<TTwin> By(Func<BayesOptions, TTwin> make) => new(make, null);
+
+    internal static Preparation<TTwin> No(string reason) => new(null, reason);
+
+    /// <summary>A setting that nothing tells, and the hint for it.</summary>
+    internal static Preparation<TTwin> Untold(string settings, string hint)
+        => No($"what it computes does not tell {settings}; give LayerHints.{hint} in ConversionOptions.Hints or HintsFor");
+}
+
 /// <inheritdoc cref="LayerConversion"/>
 /// <typeparam name="TLayer">The class of the deterministic layer, exactly.</typeparam>
-/// <typeparam name="TTwin">The class of its Bayesian twin, exactly.</typeparam>
+/// <typeparam name="TTwin">The class of its twin, exactly: Bayesian, or made of Bayesian layers.</typeparam>
 public sealed class LayerConversion<TLayer, TTwin> : LayerConversion
     where TLayer : nn.Module
-    where TTwin : nn.Module, IBayesianModule
+    where TTwin : nn.Module
 {
-    private readonly Func<TLayer, BayesOptions, TTwin> _toBayesian;
+    private readonly Func<TLayer, LayerHints, Preparation<TTwin>> _prepare;
     private readonly Func<TTwin, Func<Posterior, Tensor>, TLayer> _toDeterministic;
-    private readonly Func<TLayer, string?> _whyNot;
+    private readonly Func<TTwin, string?> _whyNotBack;
 
     /// <summary>Creates an entry; <see cref="LayerConversions.Register"/> puts it into the table.</summary>
     /// <param name="toBayesian">
@@ -46,16 +60,27 @@ public sealed class LayerConversion<TLayer, TTwin> : LayerConversion
     /// <param name="whyNot">Why a layer of the class has no twin, as the end of a sentence, null where it has; null where all have.</param>
     public LayerConversion(
         Func<TLayer, BayesOptions, TTwin> toBayesian, Func<TTwin, Func<Posterior, Tensor>, TLayer> toDeterministic, Func<TLayer, string?>? whyNot = null)
+        : this((layer, _) => whyNot?.Invoke(layer) is { } reason ? Preparation<TTwin>.No(reason) : Preparation<TTwin>.By(options => toBayesian(layer, options)), toDeterministic)
+        => ArgumentNullException.ThrowIfNull(toBayesian);
+
+    /// <summary>Creates an entry of a layer that does not tell all that its twin has to know.</summary>
+    internal LayerConversion(
+        Func<TLayer, LayerHints, Preparation<TTwin>> prepare, Func<TTwin, Func<Posterior, Tensor>, TLayer> toDeterministic, Func<TTwin, string?>? whyNotBack = null)
         : base(typeof(TLayer), typeof(TTwin))
     {
-        ArgumentNullException.ThrowIfNull(toBayesian);
         ArgumentNullException.ThrowIfNull(toDeterministic);
-        (_toBayesian, _toDeterministic, _whyNot) = (toBayesian, toDeterministic, whyNot ?? (_ => null));
+        (_prepare, _toDeterministic, _whyNotBack) = (prepare, toDeterministic, whyNotBack ?? (_ => null));
     }
 
-    internal override string? WhyNot(nn.Module layer) => _whyNot((TLayer)layer);
+    internal override Preparation<nn.Module> Prepare(nn.Module layer, LayerHints hints)
+    {
+        using var scope = NewDisposeScope();
+        using var _ = no_grad();
+        Preparation<TTwin> prepared = _prepare((TLayer)layer, hints);
+        return new(prepared.Make is { } make ? options => make(options) : null, prepared.WhyNot);
+    }
 
-    internal override nn.Module ToBayesian(nn.Module layer, BayesOptions options) => _toBayesian((TLayer)layer, options);
+    internal override string? WhyNotBack(nn.Module twin) => _whyNotBack((TTwin)twin);
 
     internal override nn.Module ToDeterministic(nn.Module twin, Func<Posterior, Tensor> weight) => _toDeterministic((TTwin)twin, weight);
 }

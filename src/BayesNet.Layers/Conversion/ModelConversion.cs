@@ -21,8 +21,8 @@ public enum DeterministicWeights
 /// <remarks>
 /// Both walk the model's registered modules: Sequential, ModuleList, ModuleDict and classes of one's own, whose fields, private and read-only ones
 /// too, and arrays, lists and dictionaries in them are set to the new layers. A module that several parents share is converted once and stays
-/// shared. Training mode, device, type and geometry are carried over; hooks of a converted layer are not. An optimizer of the parameters of before
-/// has to be built anew. The layers that were replaced are not disposed.
+/// shared. Training mode, device, type, geometry and forward hooks are carried over. An optimizer of the parameters of before has to be built anew. The
+/// layers that were replaced are not disposed.
 /// </remarks>
 public static class ModelConversion
 {
@@ -70,8 +70,9 @@ public static class ModelConversion
         ArgumentNullException.ThrowIfNull(model);
         NativeLibraries.Load();
         options ??= new ConversionOptions();
-        var graph = new ModuleGraph(model, module => module is IBayesianModule || LayerConversions.OfDeterministic(module) is not null);
-        (string Name, nn.Module Module)[] convertible = [.. graph.Modules.Where(entry => LayerConversions.OfDeterministic(entry.Module) is not null)];
+        LayerConversion? Entry(nn.Module module) => LayerConversions.OfDeterministic(module, options.Normalizations);
+        var graph = new ModuleGraph(model, module => IsBayesian(module) || Entry(module) is not null);
+        (string Name, nn.Module Module)[] convertible = [.. graph.Modules.Where(entry => Entry(entry.Module) is not null)];
         Dictionary<nn.Module, string?> notSelected = convertible.Select(entry => entry.Module)
             .Zip(options.Layers.WhyNot(convertible))
             .ToDictionary(pair => pair.First, pair => pair.Second, (IEqualityComparer<nn.Module>)ReferenceEqualityComparer.Instance);
@@ -81,17 +82,20 @@ public static class ModelConversion
         var copies = new List<(nn.Module Module, nn.Module Twin)>();
         foreach ((string name, nn.Module module) in graph.Modules)
         {
-            LayerConversion? conversion = LayerConversions.OfDeterministic(module);
-            long parameters = module.parameters(recurse: module is IBayesianModule).Sum(parameter => parameter.numel());
+            LayerConversion? conversion = Entry(module);
+            long parameters = module.parameters(recurse: IsBayesian(module) || conversion is not null).Sum(parameter => parameter.numel());
             BayesOptions? own = null;
-            string? reason = conversion is null ? module is IBayesianModule ? "it is Bayesian already" : LayerConversions.WhyNoTwin(module)
-                : conversion.WhyNot(module) ?? notSelected[module] ?? (!options.Frozen && module.parameters().All(parameter => !parameter.requires_grad) ? "its parameters are frozen" : null)
+            string? reason = conversion is null ? IsBayesian(module) ? "it is Bayesian already" : LayerConversions.WhyNoTwin(module)
+                : notSelected[module] ?? (!options.Frozen && IsFrozen(module) ? "its parameters are frozen" : null)
                 ?? ((own = options.OptionsFor is { } choose ? choose(name, module) : options.Options) is null ? "the options leave it out" : null);
             if (reason is null)
             {
                 try
                 {
-                    copies.Add((module, Twin(conversion!, module, own!)));
+                    Preparation<nn.Module> prepared = conversion!.Prepare(module, options.HintsFor?.Invoke(name, module) ?? options.Hints);
+                    reason = prepared.WhyNot;
+                    if (prepared.Make is { } make)
+                        copies.Add((module, Twin(make, module, own!)));
                 }
                 catch (Exception error) when (error is ArgumentException or NotSupportedException)
                 {
@@ -113,17 +117,18 @@ public static class ModelConversion
         if (!Enum.IsDefined(weights))
             throw new ArgumentOutOfRangeException(nameof(weights), weights, "weights must be Mean or Sample.");
         using var noise = new NoiseSource(seed);
-        var graph = new ModuleGraph(model, module => module is IBayesianModule);
+        var graph = new ModuleGraph(model, IsBayesian);
         var problems = new List<string>();
         var layers = new List<(nn.Module Module, nn.Module Twin)>();
         foreach ((string name, nn.Module module) in graph.Modules)
         {
-            if (module is not IBayesianModule)
+            if (!IsBayesian(module))
                 continue;
-            if (LayerConversions.OfBayesian(module) is { } conversion)
-                layers.Add((module, Deterministic(conversion, module, weights, noise)));
+            LayerConversion? conversion = LayerConversions.OfBayesian(module);
+            if ((conversion is null ? $"{ModuleSlot.Format(module.GetType())} has no deterministic twin; add one by LayerConversions.Register." : conversion.WhyNotBack(module)) is { } problem)
+                problems.Add($"{(name.Length == 0 ? "the model" : $"'{name}'")}: {problem}");
             else
-                problems.Add($"{(name.Length == 0 ? "the model" : $"'{name}'")}: {ModuleSlot.Format(module.GetType())} has no deterministic twin; add one by LayerConversions.Register.");
+                layers.Add((module, Deterministic(conversion!, module, weights, noise)));
         }
 
         if (layers.Count + problems.Count == 0)
@@ -137,7 +142,7 @@ public static class ModelConversion
         {
             foreach ((nn.Module module, nn.Module twin) in replacements)
                 graph.Replace(module, twin);
-            return graph.Commit(problems);
+            return graph.Commit(problems, isCopy: false);
         }
 
         // The copy holds the originals of what is replaced, until they are.
@@ -146,18 +151,22 @@ public static class ModelConversion
         var inCopy = new ModuleGraph(copied, leaves.Contains);
         foreach ((nn.Module module, nn.Module twin) in replacements)
             inCopy.Replace(module, twin);
-        return inCopy.Commit(problems);
+        return inCopy.Commit(problems, isCopy: true);
     }
 
-    private static nn.Module Twin(LayerConversion conversion, nn.Module layer, BayesOptions options)
+    private static bool IsBayesian(nn.Module module) => module is IBayesianModule || LayerConversions.OfBayesian(module) is not null;
+
+    private static bool IsFrozen(nn.Module module) => module.parameters().Any() && module.parameters().All(parameter => !parameter.requires_grad);
+
+    private static nn.Module Twin(Func<BayesOptions, nn.Module> make, nn.Module layer, BayesOptions options)
     {
         using var scope = NewDisposeScope();
         using var _ = no_grad();
-        nn.Module twin = conversion.ToBayesian(layer, options);
-        var frozen = layer.named_parameters().Where(entry => !entry.parameter.requires_grad).Select(entry => entry.name).ToHashSet();
+        nn.Module twin = make(options);
+        HashSet<string> frozen = [.. layer.named_parameters().Where(entry => !entry.parameter.requires_grad).SelectMany(entry => AttentionWeights.TwinNames(entry.name))];
         foreach ((string name, Parameter parameter) in twin.named_parameters())
         {
-            if (name.EndsWith(".mean", StringComparison.Ordinal) && frozen.Contains(name[..^".mean".Length]))
+            if (frozen.Contains(name.EndsWith(".mean", StringComparison.Ordinal) ? name[..^".mean".Length] : name))
                 parameter.requires_grad = false;
         }
 
@@ -169,9 +178,10 @@ public static class ModelConversion
         using var scope = NewDisposeScope();
         using var _ = no_grad();
         nn.Module layer = conversion.ToDeterministic(twin, Weight);
+        HashSet<string> frozen = [.. twin.named_parameters().Where(entry => !entry.parameter.requires_grad).Select(entry => entry.name)];
         foreach ((string name, Parameter parameter) in layer.named_parameters())
         {
-            if (twin.named_parameters().FirstOrDefault(entry => entry.name == $"{name}.mean").parameter is { requires_grad: false })
+            if (AttentionWeights.TwinNames(name).All(own => frozen.Contains(own) || frozen.Contains(own + ".mean")))
                 parameter.requires_grad = false;
         }
 
@@ -199,6 +209,8 @@ public static class ModelConversion
             to.to(first.device);
         foreach (Parameter parameter in to.parameters())
             parameter.DetachFromDisposeScope();
+        foreach (Tensor buffer in to.buffers())
+            buffer.DetachFromDisposeScope();
         return to;
     }
 }

@@ -1,3 +1,5 @@
+using System.Reflection;
+using TorchSharp.Modules;
 using static TorchSharp.torch;
 
 namespace BayesNet.Layers.Conversion;
@@ -15,6 +17,7 @@ internal sealed class ModuleGraph
     internal ModuleGraph(nn.Module root, Func<nn.Module, bool> isLeaf)
     {
         _root = root;
+        RegisterEntries(root);
         Visit("", root, isLeaf, new HashSet<nn.Module>(ReferenceEqualityComparer.Instance));
     }
 
@@ -25,9 +28,11 @@ internal sealed class ModuleGraph
     internal void Replace(nn.Module module, nn.Module replacement) => _replacements.Add(module, replacement);
 
     /// <summary>Puts the replacements into all places; with nothing changed where one can't hold its own.</summary>
+    /// <param name="earlierProblems">What stands against it already.</param>
+    /// <param name="isCopy">Whether what is replaced stays in use elsewhere.</param>
     /// <returns>The model, or what takes its place.</returns>
     /// <exception cref="ConversionException">All that stands against it; the replacements are disposed.</exception>
-    internal nn.Module Commit(IReadOnlyList<string> earlierProblems)
+    internal nn.Module Commit(IReadOnlyList<string> earlierProblems, bool isCopy)
     {
         var problems = new List<string>(earlierProblems);
         var slots = new List<Action>();
@@ -35,6 +40,8 @@ internal sealed class ModuleGraph
         {
             if (!_replacements.ContainsKey(parent))
                 Collect(name, parent, slots, problems);
+            else if (ForwardHooks.WhyNot(parent, _replacements[parent]) is { } reason)
+                problems.Add($"{(name.Length == 0 ? "the model" : $"'{name}'")}: {reason}");
         }
 
         if (problems.Count > 0)
@@ -46,7 +53,17 @@ internal sealed class ModuleGraph
 
         foreach (Action set in slots)
             set();
+        foreach ((nn.Module module, nn.Module replacement) in _replacements)
+            ForwardHooks.Carry(module, replacement, isCopy || ReferenceEquals(module, _root));
         return _replacements.GetValueOrDefault(_root, _root);
+    }
+
+    // A list or dictionary of modules that no module holds has not registered its entries yet.
+    private static void RegisterEntries(nn.Module root)
+    {
+        Type type = root.GetType();
+        if (type.IsGenericType && (type.GetGenericTypeDefinition() == typeof(ModuleList<>) || type.GetGenericTypeDefinition() == typeof(ModuleDict<>)))
+            type.GetMethod("RegisterComponents", BindingFlags.Instance | BindingFlags.NonPublic)!.Invoke(root, null);
     }
 
     private void Visit(string name, nn.Module module, Func<nn.Module, bool> isLeaf, HashSet<nn.Module> seen)
@@ -87,7 +104,7 @@ internal sealed class ModuleGraph
         }
 
         // A Sequential takes its children from its list; the others have a registry too, whose order is that of state dicts and optimizers.
-        if (replaced.Length > 0 && parent is not TorchSharp.Modules.Sequential)
+        if (replaced.Length > 0 && parent is not Sequential)
         {
             slots.Add(() =>
             {

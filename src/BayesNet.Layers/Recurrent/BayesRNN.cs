@@ -26,8 +26,7 @@ public sealed class BayesRNN : BayesianHiddenStateLayer
         long inputSize, long hiddenSize, long numLayers = 1, nn.NonLinearities nonLinearity = nn.NonLinearities.Tanh, bool bias = true, bool batchFirst = false, double dropout = 0, bool bidirectional = false,
         Device? device = null, ScalarType? dtype = null, BayesOptions? options = null)
         : base(nameof(BayesRNN), new ElmanCell(nonLinearity == nn.NonLinearities.ReLU), new(inputSize, hiddenSize, numLayers, bias, batchFirst, dropout, bidirectional), device, dtype, options)
-    {
-    }
+        => NonLinearity = nonLinearity;
 
     /// <summary>Creates a layer whose means start at copies of a trained layer's weights.</summary>
     /// <param name="trained">Gives sizes, directions, biases, type and device.</param>
@@ -38,6 +37,8 @@ public sealed class BayesRNN : BayesianHiddenStateLayer
     /// <exception cref="NotSupportedException">The type is a half-precision one, or the estimator does not fit the posterior.</exception>
     public BayesRNN(RNN trained, nn.NonLinearities nonLinearity = nn.NonLinearities.Tanh, bool batchFirst = false, double dropout = 0, BayesOptions? options = null)
         : base(nameof(BayesRNN), new ElmanCell(nonLinearity == nn.NonLinearities.ReLU), RecurrentGeometry.Of(trained, batchFirst, dropout), trained, options)
-    {
-    }
+        => NonLinearity = nonLinearity;
+
+    /// <summary>tanh or the rectifier.</summary>
+    public nn.NonLinearities NonLinearity { get; }
 }

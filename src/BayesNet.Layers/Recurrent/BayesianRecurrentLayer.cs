@@ -90,6 +90,11 @@ public abstract class BayesianRecurrentLayer<TState, TResult> : nn.Module<Tensor
     /// <summary>Whether each layer runs both ways.</summary>
     public bool Bidirectional => _geometry.IsBidirectional;
 
+    /// <summary>The share of entries dropped between layers in training mode.</summary>
+    public double Dropout => _geometry.Dropout;
+
+    internal bool HasBias => _geometry.HasBias;
+
     /// <summary>The posterior of each parameter by the twin's name for it, such as <c>weight_ih_l0</c>, in the twin's order.</summary>
     public IReadOnlyDictionary<string, Posterior> Posteriors => _stack.Posteriors;
 

@@ -38,7 +38,8 @@ public sealed record DeepEnsemble(InferenceMethod Member) : InferenceMethod
             for (int m = 0; m < Members; m++)
             {
                 InferenceMethod method = Member with { Seed = Seeds.Derive(Seed ?? Member.Seed, m) };
-                members.Add(method.Fit(request.MakeNetwork, request.MakeLikelihood, request.Data, request.Validation, request.Cancellation));
+                FitRequest part = request.Part((double)m / Members, 1.0 / Members);
+                members.Add(method.Fit(part.MakeNetwork, part.MakeLikelihood, part.Data, part.Validation, part.Progress, part.Cancellation));
             }
         }
         catch

@@ -31,6 +31,7 @@ public abstract record InferenceMethod
     /// <param name="likelihood">Makes a likelihood; called as often, since what a likelihood learns belongs to one network.</param>
     /// <param name="data">The training set.</param>
     /// <param name="validation">Data that training scores after epochs, for the history and what <see cref="TrainerOptions"/> do with it; never trained on.</param>
+    /// <param name="progress">Told how the fit goes, over all networks that the method trains; null for nobody.</param>
     /// <param name="cancellationToken">Stops the fit between two steps; what was learned is then lost.</param>
     /// <returns>The posterior, the caller's to dispose.</returns>
     /// <exception cref="InvalidOperationException">The network is not one that the method can fit; the message says which is.</exception>
@@ -41,6 +42,7 @@ public abstract record InferenceMethod
         Func<Likelihood> likelihood,
         TrainingData data,
         TrainingData? validation = null,
+        IProgress<TrainingProgress>? progress = null,
         CancellationToken cancellationToken = default)
     {
         ArgumentNullException.ThrowIfNull(network);
@@ -48,30 +50,8 @@ public abstract record InferenceMethod
         ArgumentNullException.ThrowIfNull(data);
         using var stream = new GlobalStream(Seed);
         using (stream.Enter())
-            return FitCore(new FitRequest(network, likelihood, data, validation, cancellationToken));
+            return FitCore(new FitRequest(network, likelihood, data, validation, progress, cancellationToken));
     }
 
     internal abstract FittedPosterior FitCore(FitRequest request);
-}
-
-/// <summary>What <see cref="InferenceMethod.Fit"/> was given.</summary>
-internal sealed record FitRequest(
-    Func<nn.Module<Tensor, Tensor>> MakeNetwork, Func<Likelihood> MakeLikelihood, TrainingData Data, TrainingData? Validation, CancellationToken Cancellation)
-{
-    internal nn.Module<Tensor, Tensor> Network()
-        => MakeNetwork() ?? throw new InvalidOperationException("The network factory returned null; it must make a network at every call.");
-
-    internal Likelihood Likelihood()
-        => MakeLikelihood() ?? throw new InvalidOperationException("The likelihood factory returned null; it must make a likelihood at every call.");
-
-    /// <summary>A network without Bayesian layers.</summary>
-    /// <param name="method">The name of the method that wants it.</param>
-    internal nn.Module<Tensor, Tensor> DeterministicNetwork(string method) => Deterministic(Network(), method);
-
-    internal static nn.Module<Tensor, Tensor> Deterministic(nn.Module<Tensor, Tensor> network, string method)
-        => network.BayesianModules().FirstOrDefault() is (string name, not null)
-            ? throw new InvalidOperationException(
-                $"The network has a Bayesian layer ('{name}'); {method} finds its own posterior of deterministic weights: build the network with nn in place of bnn, "
-                + "or use VariationalInference.")
-            : network;
 }

@@ -32,12 +32,15 @@ public abstract record PointTrainedMethod : InferenceMethod
         PointPrior = Training.PointPrior ?? (Training.PointEstimate ? null : 1),
     };
 
+    /// <summary>The share of the method's epochs that the training to the maximum a posteriori is.</summary>
+    private protected virtual double TrainingShare => 1;
+
     /// <summary>A trained network and likelihood, which <paramref name="finish"/> makes a posterior of; both are freed where anything fails.</summary>
     internal FittedPosterior Fit(FitRequest request, Func<nn.Module<Tensor, Tensor>, Likelihood, FittedPosterior> finish)
         => Fitting.Owned(() => request.DeterministicNetwork(Name), request, (model, likelihood) =>
         {
             Prepare(model, likelihood);
-            Fitting.Train(model, likelihood, Effective, request);
+            Fitting.Train(model, likelihood, Effective, request.Part(0, TrainingShare));
             return finish(model, likelihood);
         });
 
@@ -78,7 +81,7 @@ internal static class Fitting
     /// <exception cref="OperationCanceledException">The run was cancelled.</exception>
     internal static void Train(VariationalTrainer trainer, FitRequest request, TrainingData? validation)
     {
-        FitResult result = trainer.Fit(request.Data, validation, cancellationToken: request.Cancellation);
+        FitResult result = trainer.Fit(request.Data, validation, request.Progress, request.Cancellation);
         if (result.Cancelled)
             throw new OperationCanceledException(request.Cancellation);
     }

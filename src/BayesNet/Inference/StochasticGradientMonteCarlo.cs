@@ -128,7 +128,7 @@ public abstract record StochasticGradientMonteCarlo : InferenceMethod
                     + $"{nameof(BatchSize)}, or shorten the burn-in or exploration of {nameof(Schedule)}.");
             },
         };
-        Fitting.Train(model, likelihood, options, request with { Validation = null });
+        Fitting.Train(model, likelihood, options, request.Part((double)chain / Chains, 1.0 / Chains) with { Validation = null });
     }
 }
 

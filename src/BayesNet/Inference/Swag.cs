@@ -40,6 +40,8 @@ public sealed record Swag : PointTrainedMethod
     /// <exception cref="ArgumentOutOfRangeException">Not a finite number above zero.</exception>
     public double Scale { get; init => field = Guard.Positive(value, nameof(Scale)); } = 0.5;
 
+    private protected override double TrainingShare => Training.Epochs / (Training.Epochs + (double)Snapshots * EpochsPerSnapshot);
+
     internal override FittedPosterior FitCore(FitRequest request) => Fit(request, (model, likelihood) =>
     {
         var moments = new SwagMoments(Math.Min(Rank, Snapshots));
@@ -55,7 +57,8 @@ public sealed record Swag : PointTrainedMethod
             {
                 for (int snapshot = 0; snapshot < Snapshots; snapshot++)
                 {
-                    Fitting.Train(trainer, request, validation: null);
+                    double share = (1 - TrainingShare) / Snapshots;
+                    Fitting.Train(trainer, request.Part(TrainingShare + snapshot * share, share), validation: null);
                     moments.Add(TrainedParameters.Of(model, likelihood));
                 }
             }

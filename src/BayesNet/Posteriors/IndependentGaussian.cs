@@ -120,7 +120,12 @@ public abstract class IndependentGaussian : GaussianPosterior, ILocallyReparamet
     {
         ArgumentNullException.ThrowIfNull(map);
         using var scope = NewDisposeScope();
-        return map.ApplySquared(input, Variance, biasVariance).MoveToOuterDisposeScope();
+        if (map is not LookupMap || input.numel() >= map.InputChannels)
+            return map.ApplySquared(input, Variance, biasVariance).MoveToOuterDisposeScope();
+
+        // Of a table, the rows that the input names.
+        (Tensor rows, Tensor places) = Lookups.Distinct(input.to(ScalarType.Int64));
+        return map.ApplySquared(places, RowFactor(rows).Squared(), biasVariance).MoveToOuterDisposeScope();
     }
 
     Tensor IRowwise.SampleRowDeviations(Tensor rows, NoiseSource noise)

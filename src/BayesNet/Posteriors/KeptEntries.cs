@@ -89,7 +89,8 @@ internal sealed class KeptEntries : GaussianPosterior
         base.Dispose(disposing);
     }
 
-    private static Tensor Indices(Tensor mask)
+    /// <summary>The places of the ones of a mask, in a vector of its entries.</summary>
+    internal static Tensor Indices(Tensor mask)
     {
         using var scope = NewDisposeScope();
         return mask.flatten().nonzero().squeeze(1).MoveToOuterDisposeScope();

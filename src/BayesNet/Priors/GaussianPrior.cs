@@ -131,6 +131,9 @@ public sealed class GaussianPrior : Prior
 
     private sealed record InitialMeansSpecification(double StdDev) : PriorSpecification
     {
+        // Around where the weights start already, wherever that is.
+        public override PriorSpecification Shifted(double by) => this;
+
         public override Prior Create(Tensor like)
         {
             using var scope = NewDisposeScope();

@@ -102,7 +102,7 @@ public sealed class ConversionTests
         model.ToBayesian(new ConversionOptions { Layers = LayerSelection.LastLayer }, out ConversionReport report);
         Assert.Equal("_head", Assert.Single(report.Converted).Name);
         Assert.Equal(
-            [("_features.conv", "it is not the last layer"), ("_features.norm", "BatchNorm2d has no Bayesian twin")],
+            [("_features.conv", "it is not the last layer"), ("_features.norm", "normalisations are, unless ConversionOptions.Normalizations is true")],
             report.Kept.Select(entry => (entry.Name, entry.Reason)).ToArray()!);
         Assert.Contains("kept: it is not the last layer", report.ToString(), StringComparison.Ordinal);
         model.ToBayesian(new ConversionOptions { Layers = LayerSelection.OfType<Conv2d>(), OptionsFor = (name, _) => name.EndsWith("conv", StringComparison.Ordinal) ? new BayesOptions { Seed = 7 } : null }, out report);

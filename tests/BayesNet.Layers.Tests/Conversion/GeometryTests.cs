@@ -98,30 +98,6 @@ public sealed class GeometryTests
         Assert.True(Assert.IsType<GRU>(((nn.Module)gruTwin).ToDeterministic()).call(x).Item1.allclose(expected, 1e-5, 1e-6));
     }
 
-    [Fact]
-    public void WhatTorchSharpDoesNotTellIsAReasonToKeepALayer()
-    {
-        using var model = new Mixed();
-        model.ToBayesian(null, out ConversionReport report);
-        Assert.Equal("_linear", Assert.Single(report.Converted).Name);
-        Assert.Contains("does not tell their dropout", report.Entries[0].Reason, StringComparison.Ordinal);
-        Assert.Contains("number of its heads", report.Entries[1].Reason, StringComparison.Ordinal);
-    }
-
-    private sealed class Mixed : nn.Module
-    {
-        private readonly LSTM _lstm = nn.LSTM(2, 2, numLayers: 2);
-        private readonly MultiheadAttention _attention = nn.MultiheadAttention(4, 2);
-        private readonly nn.Module<Tensor, Tensor> _linear = nn.Linear(1, 1);
-
-        public Mixed()
-            : base(nameof(Mixed))
-        {
-            RegisterComponents();
-            _ = (_lstm, _attention, _linear);
-        }
-    }
-
     private static IEnumerable<(string Name, Func<nn.Module<Tensor, Tensor>> Layer, long[] Input)> All()
     {
         yield return ("linear", () => nn.Linear(4, 3), [5, 4]);

@@ -37,6 +37,30 @@ public sealed class DirectGaussianDivergenceTests
         Assert.Equal(value, DirectGaussianDivergence.Accumulate(direct, prior, 0));
     }
 
+    [Theory]
+    [InlineData(ScalarType.Float32, 0.5)]
+    [InlineData(ScalarType.Float64, 0.9)]
+    [InlineData(ScalarType.Float64, 1)]
+    public void OfAPrunedPosteriorItIsThatOfTheWeightsThatAreKept(ScalarType dtype, double share)
+    {
+        using var scope = NewDisposeScope();
+        using MeanFieldGaussian direct = Posterior(dtype, 1001), plain = Posterior(dtype, 1001);
+        using var prior = new GaussianPrior(0.2, 0.7);
+        Tensor pruned = arange(1001).lt(share * 1001);
+        foreach (MeanFieldGaussian q in new[] { direct, plain })
+            q.Prune(pruned);
+        (direct.MeanParameter * 0.5).sum().backward();
+        (plain.MeanParameter * 0.5).sum().backward();
+        Tensor divergence = KlDivergences.Compute(plain, prior);
+        if (divergence.requires_grad)
+            (divergence * 0.3).backward();
+        Assert.True(DirectGaussianDivergence.Fits(direct, prior) && DirectGaussianDivergence.IsInReach(direct));
+        double value = DirectGaussianDivergence.Accumulate(direct, prior, 0.3), rounding = dtype == ScalarType.Float32 ? 1e-5 : 1e-13;
+        Assert.Equal(divergence.to(ScalarType.Float64).item<double>(), value, rounding * Math.Max(1, value));
+        AssertClose(plain.MeanParameter.grad!, direct.MeanParameter.grad!, rounding);
+        AssertClose(plain.ScaleParameter.grad ?? zeros_like(direct.ScaleParameter), direct.ScaleParameter.grad!, rounding);
+    }
+
     [Fact]
     public void WhatRequiresNoGradientGetsNone()
     {

@@ -147,6 +147,32 @@ public sealed class MethodContractTests
             Assert.Throws<OperationCanceledException>(() => method.Fit(network, likelihood, data, cancellationToken: new CancellationToken(canceled: true)));
     }
 
+    /// <summary>Progress goes from the first network's first epoch to the last one's last, forwards.</summary>
+    [Fact]
+    public void ProgressIsThatOfTheWholeFit()
+    {
+        using var scope = NewDisposeScope();
+        (TrainingData data, Func<nn.Module<Tensor, Tensor>> network, Func<Likelihood> likelihood) = Problem("gaussian", ScalarType.Float32);
+        foreach ((string name, InferenceMethod method) in Methods)
+        {
+            var told = new Recorder();
+            method.Fit(network, likelihood, data, progress: told, cancellationToken: TestContext.Current.CancellationToken).Dispose();
+            Assert.Equal(1, told.Reports[^1].Fraction, 1e-9);
+            Assert.Equal(told.Reports[^1].Epochs, told.Reports[^1].Epoch);
+            Assert.Equal(told.Reports.OrderBy(report => report.Fraction).ThenBy(report => report.Epoch).ThenBy(report => report.Elapsed), told.Reports);
+            int epochs = name switch { "map" or "dropout" or "laplace" => 2, "ensemble" => 3 * 2, "ensemble of swag" => 2 * (2 + 3), "swag" => 2 + 4, _ => 20 };
+            Assert.All(told.Reports, report => Assert.Equal(epochs, report.Epochs));
+            Assert.Equal(Enumerable.Range(1, epochs), told.Reports.Select(report => report.Epoch).Distinct());
+        }
+    }
+
+    private sealed class Recorder : IProgress<TrainingProgress>
+    {
+        public List<TrainingProgress> Reports { get; } = [];
+
+        public void Report(TrainingProgress value) => Reports.Add(value);
+    }
+
     [Fact]
     public void BadOptionsAreRefused()
     {

@@ -127,6 +127,51 @@ public sealed class ProgramTests : IDisposable
         Assert.InRange(summary.GetProperty("coverage95").GetDouble(), 0.8, 1);
     }
 
+    public static TheoryData<string> Methods => [.. Method.All.Where(method => method != Method.Variational).Select(method => method.Name)];
+
+    [Theory]
+    [MemberData(nameof(Methods))]
+    public async Task EveryMethodFitsATable(string method)
+    {
+        Assert.Equal(0, await RunAsync("--data", WritePlane(200), "--method", method, "--epochs", "100", "--samples", "50", "--hidden", "20"));
+        Assert.Equal("", _errors.ToString());
+        CheckFiles(heldOut: 20);
+        JsonElement summary = ReadSummary();
+        Assert.Equal(method, summary.GetProperty("method").GetString());
+        Assert.Equal(method != "map", summary.GetProperty("epistemic").GetDouble() > 0);
+
+        // Of targets whose standard deviation is about 15.
+        Assert.InRange(summary.GetProperty("rmse").GetDouble(), 0.2, 5);
+    }
+
+    [Theory]
+    [InlineData("methods", 7)]
+    [InlineData("estimators", 4)]
+    public async Task WaysAreComparedOnTheSameRows(string what, int ways)
+    {
+        Assert.Equal(0, await RunAsync("--compare", what, "--epochs", "20", "--samples", "20"));
+        Assert.Equal("", _errors.ToString());
+        string[] lines = File.ReadAllLines(Path.Combine(Out, "comparison.csv"));
+        Assert.Equal(ways, lines.Length - 1);
+        Assert.All(lines[1..], line => Assert.All(line.Split(',')[1..], field => Assert.True(double.IsFinite(double.Parse(field, CultureInfo.InvariantCulture)))));
+        Assert.True(new FileInfo(Path.Combine(Out, "comparison.png")).Length > 10_000, "the figure is empty");
+        Assert.Contains("look at", _output.ToString(), StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task AComparisonOnATableWritesItsFigure()
+    {
+        Assert.Equal(0, await RunAsync("--data", WritePlane(60), "--compare", "estimators", "--epochs", "3", "--samples", "10"));
+        Assert.True(new FileInfo(Path.Combine(Out, "comparison.png")).Length > 10_000, "the figure is empty");
+    }
+
+    [Fact]
+    public async Task ARunTooShortForAMethodSaysSo()
+    {
+        Assert.Equal(1, await RunAsync("--data", WritePlane(60), "--method", "sghmc", "--epochs", "3"));
+        Assert.StartsWith("error: --method sghmc: A chain of 24 steps", _errors.ToString(), StringComparison.Ordinal);
+    }
+
     [Fact]
     public async Task TheSameSeedGivesTheSameFigures()
     {
@@ -184,6 +229,8 @@ public sealed class ProgramTests : IDisposable
     [InlineData("--test-fraction 1", "--test-fraction must lie strictly between 0 and 1")]
     [InlineData("--test-fraction NaN", "--test-fraction must lie strictly between 0 and 1")]
     [InlineData("--estimator fancy", "fancy")]
+    [InlineData("--method fancy", "fancy")]
+    [InlineData("--compare fancy", "fancy")]
     [InlineData("--unknown", "--unknown")]
     [InlineData("--seed -1", "-1")]
     public async Task BadOptionsEndWithOneAndAMessage(string args, string message)

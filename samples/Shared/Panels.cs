@@ -3,25 +3,27 @@ using ScottPlot;
 using SkiaSharp;
 using static TorchSharp.torch;
 
-namespace BayesNet.Samples.Gallery.Drawing;
+namespace BayesNet.Samples.Shared;
 
 /// <summary>Several plots in one picture, and images as plots.</summary>
 internal static class Panels
 {
-    private const int PanelWidth = 1100, PanelHeight = 850;
-
     /// <summary>Writes plots row by row into a PNG file, and disposes them.</summary>
-    public static void Save(string path, int columns, params IReadOnlyList<Plot> plots)
+    public static void Save(string path, int columns, params IReadOnlyList<Plot> plots) => Save(path, columns, 1100, 850, plots);
+
+    /// <summary>Writes plots of a size row by row into a PNG file, and disposes them.</summary>
+    /// <remarks>A multiplot of ScottPlot's would scale the place of a panel with its lines and letters, and lose it.</remarks>
+    public static void Save(string path, int columns, int width, int height, params IReadOnlyList<Plot> plots)
     {
         int rows = (plots.Count + columns - 1) / columns;
-        using var bitmap = new SKBitmap(columns * PanelWidth, rows * PanelHeight);
+        using var bitmap = new SKBitmap(columns * width, rows * height);
         using var canvas = new SKCanvas(bitmap);
         canvas.Clear(SKColors.White);
         for (int i = 0; i < plots.Count; i++)
         {
             using Plot plot = plots[i];
-            using SKBitmap panel = SKBitmap.Decode(plot.GetImageBytes(PanelWidth, PanelHeight));
-            canvas.DrawBitmap(panel, i % columns * PanelWidth, i / columns * PanelHeight);
+            using SKBitmap panel = SKBitmap.Decode(plot.GetImageBytes(width, height));
+            canvas.DrawBitmap(panel, i % columns * width, i / columns * height);
         }
 
         using SKData png = bitmap.Encode(SKEncodedImageFormat.Png, 100);
