@@ -4,6 +4,7 @@ using BayesNet.Metrics;
 using BayesNet.Plotting;
 using BayesNet.Posteriors;
 using BayesNet.Prediction;
+using BayesNet.Priors;
 using BayesNet.Samples.Shared;
 using BayesNet.Training;
 using ScottPlot;
@@ -70,17 +71,21 @@ internal sealed class ActiveLearning : Sample
             using nn.Module<Tensor, Tensor> model = Network();
             using var trainer = new VariationalTrainer(model, new CategoricalLikelihood(), data.Count, new TrainerOptions
             {
-                Epochs = 1_500,
+                Epochs = 400,
                 BatchSize = 128,
-                LearningRate = 1e-2,
-                KlSchedule = KlSchedule.Warmup(epochs: 500),
+                LearningRate = 5e-2,
+                KlSchedule = KlSchedule.Warmup(epochs: 100),
                 Seed = seed,
             });
             trainer.Fit(data);
             using var predicted = (CategoricalPredictive)trainer.Predict(test, 50);
             accuracies[round] = ClassificationMetrics.Accuracy(predicted.Mean, testLabels);
             using var candidates = (CategoricalPredictive)trainer.Predict(pool, 50);
-            double[] worth = byInformation ? [.. candidates.MutualInformation.to(ScalarType.Float64).data<double>()] : [.. Enumerable.Range(0, PoolSize).Select(_ => draw.NextDouble())];
+
+            // The four greatest would be neighbours that all ask the same: they are drawn with probabilities in proportion to their information, as the
+            // greatest logarithms after Gumbel noise (Kirsch et al. 2023).
+            double[] information = [.. candidates.MutualInformation.to(ScalarType.Float64).data<double>()];
+            double[] worth = [.. information.Select(bits => (byInformation ? Math.Log(bits) : 0) - Math.Log(-Math.Log(1 - draw.NextDouble())))];
             known.AddRange(Enumerable.Range(0, PoolSize).Select(i => (long)i).Except(known).OrderByDescending(i => worth[i]).Take(Batch).ToList());
         }
 
@@ -89,15 +94,42 @@ internal sealed class ActiveLearning : Sample
         return accuracies;
     }
 
-    private static nn.Module<Tensor, Tensor> Network()
+    /// <summary>
+    /// A Bayesian last layer on fixed radial features, with the full covariance of its weights: what is not known is then greatest where no label is
+    /// near. With independent weights it is greatest far out, whatever the labels, and labels that are asked for there teach little.
+    /// </summary>
+    private static nn.Module<Tensor, Tensor> Network() => nn.Sequential(
+        ("features", new RadialFeatures()),
+        ("output", bnn.Linear(RadialFeatures.Count, Classes, options: new BayesOptions
+        {
+            Posterior = new FullCovarianceGaussianSpecification { InitialStdDev = 0.5 },
+            Prior = GaussianPrior.WithStdDev(3),
+        })));
+
+    /// <summary>exp(-|x - c|^2 / 2 w^2) for centres c on a grid.</summary>
+    private sealed class RadialFeatures : nn.Module<Tensor, Tensor>
     {
-        var options = new BayesOptions { Posterior = new MeanFieldGaussianSpecification { InitialStdDev = 0.05 } };
-        return nn.Sequential(
-            ("hidden1", bnn.Linear(2, 40, options: options)),
-            ("relu1", nn.ReLU()),
-            ("hidden2", bnn.Linear(40, 40, options: options)),
-            ("relu2", nn.ReLU()),
-            ("output", bnn.Linear(40, Classes, options: options)));
+        private const int Side = 7;
+        private const double Width = 0.7;
+        private readonly Tensor _centres;
+
+        public RadialFeatures()
+            : base(nameof(RadialFeatures))
+        {
+            using var scope = NewDisposeScope();
+            Tensor line = linspace(-3, 3, Side);
+            _centres = cartesian_prod([line, line]).DetachFromDisposeScope();
+            register_buffer("centres", _centres);
+            RegisterComponents();
+        }
+
+        public static int Count => Side * Side;
+
+        public override Tensor forward(Tensor input)
+        {
+            using var scope = NewDisposeScope();
+            return cdist(input, _centres).pow(2).mul(-0.5 / (Width * Width)).exp().MoveToOuterDisposeScope();
+        }
     }
 
     /// <summary>Points around the origin; the class is the ring that a point lies in, and within a wedge it is a toss that no label settles.</summary>
