@@ -3,7 +3,6 @@ using BayesNet.Layers.Conversion;
 using BayesNet.Likelihoods;
 using BayesNet.Metrics;
 using BayesNet.Prediction;
-using TorchSharp;
 using static TorchSharp.torch;
 using static TorchSharp.torch.nn;
 using static TorchSharp.torch.utils.data;
