@@ -29,7 +29,7 @@ internal sealed class ImageClassification : Sample
     public override IReadOnlyDictionary<string, double> Run(SampleRun run)
     {
         using var scope = NewDisposeScope();
-        (Tensor images, Tensor labels) = IdxFiles.ReadOrDraw(run.CommandLine.GetValue(_data), run.Short ? 750 : 8_000, run.Seed);
+        (Tensor images, Tensor labels) = IdxFiles.ReadOrDraw(run.CommandLine.GetValue(_data), run.Short ? 750 : 8_000, run.Seed, wobble: 0.18);
         long count = images.size(0), held = count / 5;
         var training = new TrainingData(images.narrow(0, 0, count - held), labels.narrow(0, 0, count - held));
         (Tensor testImages, Tensor testLabels) = (images.narrow(0, count - held, held), labels.narrow(0, count - held, held));
