@@ -23,7 +23,7 @@ public sealed partial class TroubleshootingTests
                select quoted.Groups["text"].Value,
         ];
         Assert.True(pieces.Length > 50, $"{pieces.Length} messages were found.");
-        Assert.Empty(pieces.Where(piece => !assemblies.Any(literals => literals.Contains(piece, StringComparison.Ordinal))));
+        Assert.DoesNotContain(pieces, piece => !assemblies.Any(literals => literals.Contains(piece, StringComparison.Ordinal)));
     }
 
     private static string Literals(string path)
