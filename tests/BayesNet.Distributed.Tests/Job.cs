@@ -22,6 +22,9 @@ internal sealed class Job : IDisposable
         start.Environment["OMP_NUM_THREADS"] = "1";
         start.Environment["DOTNET_EnableDiagnostics"] = "0";
         start.Environment["DOTNET_TieredPGO"] = "0";
+
+        // No control sequences: mpirun gives its processes a terminal.
+        start.Environment["TERM"] = "dumb";
         _process = Process.Start(start)!;
         _limit = new Timer(_ => _process.Kill(entireProcessTree: true), null, TimeSpan.FromMinutes(1), Timeout.InfiniteTimeSpan);
         Error = _process.StandardError.ReadToEndAsync(TestContext.Current.CancellationToken);

@@ -2,24 +2,25 @@ using System.Globalization;
 using System.Security.Cryptography;
 using BayesNet;
 using BayesNet.Distributed;
+using BayesNet.Estimators;
 using BayesNet.Layers;
 using BayesNet.Likelihoods;
 using BayesNet.Runtime;
 using BayesNet.Training;
+using TorchSharp;
 using static TorchSharp.torch;
 
 // One rank of a job that tests start under mpirun, or a process without. Arguments: what to do, then what that needs.
 NativeLibraries.Load();
 set_num_threads(1);
 using var scope = NewDisposeScope();
-using ICollectives ranks = Collectives.Create(args[0] is "hang" or "stray" ? TimeSpan.FromSeconds(2) : TimeSpan.FromSeconds(60));
+using ICollectives ranks = Collectives.Create(args[0] is "hang" or "stray" ? TimeSpan.FromSeconds(1) : TimeSpan.FromSeconds(60));
 switch (args[0])
 {
-    case "collectives":
+    case "all":
         Exchange(ranks);
-        break;
-    case "steps":
-        Steps(ranks, int.Parse(args[1], CultureInfo.InvariantCulture));
+        Gradients(ranks);
+        Steps(ranks, 100);
         break;
     case "fit":
         Fit(ranks, args[1]);
@@ -95,6 +96,31 @@ static void Exchange(ICollectives ranks)
     static string? Nothing() => null;
 }
 
+// The gradient of one step, with noise made equal on all ranks, against that of a trainer that has all the rows.
+static void Gradients(ICollectives ranks)
+{
+    const int Rows = 13;
+    TrainerOptions options = new() { Seed = 3, Optimizer = parameters => optim.SGD(parameters, 0) };
+    int start = Rows * ranks.Rank / ranks.Size, end = Rows * (ranks.Rank + 1) / ranks.Size;
+    Tensor mine = Gradient(options.OnRanks(ranks), start, end), whole = Gradient(options, 0, Rows);
+    double greatest = whole.abs().max().item<double>(), error = (mine - whole).abs().max().item<double>();
+    Require(greatest > 0.01 && error <= 1e-12 * greatest, $"gradient, {error} of {greatest}");
+
+    static Tensor Gradient(TrainerOptions options, int start, int end)
+    {
+        (TrainingData data, nn.Module<Tensor, Tensor> model) = Problem(0, BayesOptions.Default with { Estimator = Estimator.SharedWeights });
+        model.to(ScalarType.Float64);
+        using (model)
+        {
+            using var likelihood = new GaussianLikelihood();
+            using var trainer = new VariationalTrainer(model, likelihood, data.Count, options);
+            model.SeedNoise(9);
+            trainer.Step(data.Inputs[start..end].to(ScalarType.Float64), data.Targets[start..end].to(ScalarType.Float64));
+            return cat([.. model.parameters().Select(parameter => parameter.grad!.reshape(-1))]);
+        }
+    }
+}
+
 // A number of steps, compiled and through autograd; the prints of all ranks, which have to be one.
 static void Steps(ICollectives ranks, int count)
 {
@@ -106,6 +132,7 @@ static void Steps(ICollectives ranks, int count)
             using var likelihood = new GaussianLikelihood();
             using var trainer = new VariationalTrainer(
                 model, likelihood, data.Count, new TrainerOptions { Epochs = count / 4, BatchSize = 32, Seed = 3, Compile = compile, LearningRate = 0.01 }.OnRanks(ranks));
+            Require(trainer.IsCompiled == compile, "compiled");
             FitResult fit = trainer.Fit(data);
             Require(fit.Steps == count, $"{fit.Steps} steps");
             string print = Print(model.parameters().Concat(likelihood.parameters()));
@@ -136,14 +163,14 @@ static void Fit(ICollectives ranks, string checkpoint)
         Console.WriteLine($"finished {fit.History.Count} epochs, {Print(model.parameters())}");
 }
 
-static (TrainingData Data, nn.Module<Tensor, Tensor> Model) Problem(int seed)
+static (TrainingData Data, nn.Module<Tensor, Tensor> Model) Problem(int seed, BayesOptions? options = null)
 {
     random.manual_seed(1);
     Tensor x = randn(128, 3), y = x.sum(dim: 1, keepdim: true).sin();
 
     // Ranks may well start from other weights: rank 0's count.
     random.manual_seed(seed);
-    return (new TrainingData(x, y), nn.Sequential(("hidden", bnn.Linear(3, 20)), ("relu", nn.ReLU()), ("out", bnn.Linear(20, 1))));
+    return (new TrainingData(x, y), nn.Sequential(("hidden", bnn.Linear(3, 20, options: options)), ("relu", nn.ReLU()), ("out", bnn.Linear(20, 1, options: options))));
 }
 
 static string Print(IEnumerable<Tensor> tensors)
