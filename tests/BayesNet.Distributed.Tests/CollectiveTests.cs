@@ -7,7 +7,7 @@ namespace BayesNet.Distributed.Tests;
 /// <summary>What collectives of any engine have in common.</summary>
 public sealed class CollectiveTests : IDisposable
 {
-    private readonly IDisposable _scope = NewDisposeScope();
+    private readonly DisposeScope _scope = NewDisposeScope();
     private readonly SingleProcess _alone = new();
 
     public void Dispose()

@@ -3,6 +3,7 @@ using BayesNet.Layers;
 using BayesNet.Likelihoods;
 using BayesNet.Training;
 using BayesNet.Training.Fitting;
+using TorchSharp;
 using TorchSharp.Modules;
 using Xunit;
 using static TorchSharp.torch;
@@ -12,7 +13,7 @@ namespace BayesNet.Distributed.Tests;
 /// <summary>Steps that several ranks take together, against those of one process on the same rows with the same noise.</summary>
 public sealed class DataParallelTests : IDisposable
 {
-    private readonly IDisposable _scope = NewDisposeScope();
+    private readonly DisposeScope _scope = NewDisposeScope();
     private readonly Tensor _x;
     private readonly Tensor _y;
 
