@@ -44,7 +44,7 @@ internal static class RankWorker
             using var ranks = new TimedCollectives(Collectives.Create(TimeSpan.FromMinutes(2)));
             bool less = parsed.GetValue(isShort);
             long[][] networks = less ? [[8, 50, 1]] : [[8, 50, 1], [784, 400, 400, 10], [784, 1200, 1200, 10]];
-            var found = new RankFindings([.. networks.Select(widths => Epoch(ranks, widths, less ? 4 : 12))], ranks.Size > 1 ? Reductions(ranks, less) : []);
+            var found = new RankFindings([.. networks.Select(widths => Epoch(ranks, widths, less ? 4 : 7))], ranks.Size > 1 ? Reductions(ranks, less) : []);
             if (ranks.Rank == 0)
                 Console.WriteLine(JsonSerializer.Serialize(found));
         });
@@ -91,7 +91,7 @@ internal static class RankWorker
         foreach (long count in less ? [2, 65_536] : new long[] { 2, 256, 4_096, 65_536, 262_144, 1_048_576, 4_194_304 })
         {
             using Tensor values = zeros([count]).DetachFromDisposeScope();
-            int runs = count < 100_000 ? 400 : 30;
+            int runs = count < 100_000 ? 400 : 20;
             var seconds = new List<double>(runs);
             for (int i = 0; i < runs + 10; i++)
             {

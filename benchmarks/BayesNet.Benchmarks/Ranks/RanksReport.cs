@@ -91,7 +91,7 @@ internal sealed class RanksReport : Report
             string[] program = [start.FileName, .. start.ArgumentList];
             start.FileName = "mpirun";
             start.ArgumentList.Clear();
-            foreach (string argument in (string[])["--allow-run-as-root", "--bind-to", "core", "-n", $"{ranks}", .. program])
+            foreach (string argument in (string[])["--allow-run-as-root", "--bind-to", "none", "-n", $"{ranks}", .. program])
                 start.ArgumentList.Add(argument);
         }
 
@@ -117,7 +117,7 @@ internal sealed class RanksReport : Report
         }
     }
 
-    private static string Number(double value) => value.ToString("G3", CultureInfo.InvariantCulture);
+    private static string Number(double value) => value >= 1000 ? value.ToString("N0", CultureInfo.InvariantCulture) : value.ToString("G3", CultureInfo.InvariantCulture);
 
     private static string Percent(double value) => value.ToString("P0", CultureInfo.InvariantCulture);
 }

@@ -16,6 +16,9 @@ namespace BayesNet.Distributed.Mpi;
 /// </remarks>
 public sealed unsafe class MpiCollectives : ICollectives
 {
+    /// <summary>Tests before a waiting rank lets other threads run: about a millisecond.</summary>
+    private const int Patience = 1 << 13;
+
     private readonly nint _world, _end;
     private readonly bool _finalizes;
     private readonly TimeSpan _timeout;
@@ -118,7 +121,6 @@ public sealed unsafe class MpiCollectives : ICollectives
     private void Wait(nint request, string what)
     {
         long start = Stopwatch.GetTimestamp();
-        var spin = default(SpinWait);
         bool called = false;
         for (int tries = 1; ; tries++)
         {
@@ -126,10 +128,12 @@ public sealed unsafe class MpiCollectives : ICollectives
             if (done != 0)
                 return;
 
-            // Yields, but never sleeps: a message may be there in a microsecond.
-            spin.SpinOnce(sleep1Threshold: -1);
+            // A large tensor moves on in these calls alone, so the core is given away only when the others are long in coming; where ranks outnumber
+            // cores, Open MPI gives it away itself.
             if (tries % 64 != 0)
                 continue;
+            if (tries > Patience)
+                Thread.Yield();
             TimeSpan waited = Stopwatch.GetElapsedTime(start);
             if (waited < _timeout / 2)
                 continue;
