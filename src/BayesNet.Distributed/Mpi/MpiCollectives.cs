@@ -16,8 +16,8 @@ namespace BayesNet.Distributed.Mpi;
 /// </remarks>
 public sealed unsafe class MpiCollectives : ICollectives
 {
-    /// <summary>Tests before a waiting rank lets other threads run: about a millisecond.</summary>
-    private const int Patience = 1 << 13;
+    /// <summary>Tests before a waiting rank lets other threads run, and between one time and the next.</summary>
+    private const int Patience = 256, Pause = 16;
 
     private readonly nint _world, _end;
     private readonly bool _finalizes;
@@ -128,12 +128,11 @@ public sealed unsafe class MpiCollectives : ICollectives
             if (done != 0)
                 return;
 
-            // A large tensor moves on in these calls alone, so the core is given away only when the others are long in coming; where ranks outnumber
-            // cores, Open MPI gives it away itself.
-            if (tries % 64 != 0)
+            // A tensor moves on in these calls alone. It costs next to nothing to let others run where there is none, and much not to where another rank
+            // waits for the same core.
+            if (tries < Patience || tries % Pause != 0)
                 continue;
-            if (tries > Patience)
-                Thread.Yield();
+            Thread.Yield();
             TimeSpan waited = Stopwatch.GetElapsedTime(start);
             if (waited < _timeout / 2)
                 continue;
