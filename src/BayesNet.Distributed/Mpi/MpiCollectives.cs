@@ -122,7 +122,7 @@ public sealed unsafe class MpiCollectives : ICollectives
     {
         long start = Stopwatch.GetTimestamp();
         bool called = false;
-        for (int tries = 1; ; tries++)
+        for (long tries = 1; ; tries++)
         {
             Check(MPI_Test(ref request, out int done, 0), what);
             if (done != 0)
