@@ -116,7 +116,7 @@ public sealed class DataParallelTests : IDisposable
             var source = new DataSource(data.Data, 10, shuffle: true, peers);
             var rows = new List<double>();
             foreach ((Tensor Inputs, Tensor Targets)[] group in MinibatchSource.InGroups(source.Epoch(77, 0), 1))
-                {
+            {
                 if (group[0].Inputs.numel() > 0)
                     rows.AddRange(group[0].Inputs.data<double>().ToArray());
             }
@@ -148,8 +148,15 @@ public sealed class DataParallelTests : IDisposable
                 103,
                 new TrainerOptions
                 {
-                    Epochs = 4, BatchSize = 10, Seed = 5, Compile = compile, AccumulationSteps = accumulation, MaxGradientNorm = 1, LearningRate = 0.01,
-                    EarlyStopping = new EarlyStopping { Patience = 100 }, KlSchedule = KlSchedule.Warmup(2),
+                    Epochs = 4,
+                    BatchSize = 10,
+                    Seed = 5,
+                    Compile = compile,
+                    AccumulationSteps = accumulation,
+                    MaxGradientNorm = 1,
+                    LearningRate = 0.01,
+                    EarlyStopping = new EarlyStopping { Patience = 100 },
+                    KlSchedule = KlSchedule.Warmup(2),
                 }.OnRanks(ranks));
             FitResult fit = trainer.Fit(data, validation, reports);
             return (model.parameters().Concat(likelihood.parameters()).SelectMany(parameter => parameter.data<double>().ToArray()).ToArray(), fit, reports.Count);
