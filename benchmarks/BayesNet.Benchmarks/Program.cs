@@ -5,6 +5,7 @@ using BayesNet.Benchmarks.Families;
 using BayesNet.Benchmarks.GradientVariance;
 using BayesNet.Benchmarks.Layers;
 using BayesNet.Benchmarks.Micro;
+using BayesNet.Benchmarks.Ranks;
 using BayesNet.Benchmarks.Reporting;
 using BayesNet.Benchmarks.Scaling;
 using BayesNet.Benchmarks.Sparsity;
@@ -15,7 +16,7 @@ using BayesNet.Runtime;
 
 // A report is one class: derive from Report and add it here.
 Report[] reports =
-    [new FamiliesReport(), new GradientVarianceReport(), new StepTimeReport(), new ScalingReport(), new UciReport(), new CalibrationReport(), new SparsityReport(), new LayersReport()];
+    [new FamiliesReport(), new GradientVarianceReport(), new StepTimeReport(), new ScalingReport(), new UciReport(), new CalibrationReport(), new SparsityReport(), new LayersReport(), new RanksReport()];
 
 NativeLibraries.Load();
 var root = new RootCommand("Reports on what BayesNet's estimators and families cost and what variance they have.");
@@ -26,5 +27,6 @@ root.Subcommands.Add(AllReports.PageCommand(reports));
 root.Subcommands.Add(CompareCommand.Command());
 root.Subcommands.Add(MicroBenchmarks.Command());
 root.Subcommands.Add(PeakMemory.Command());
+root.Subcommands.Add(RankWorker.Command());
 root.Subcommands.Add(UciWorker.Command());
 return root.Parse(args).Invoke();

@@ -1,5 +1,6 @@
 using BayesNet.Diagnostics;
 using BayesNet.Runtime;
+using BayesNet.Training.Fitting;
 using TorchSharp.Modules;
 using static TorchSharp.torch;
 
@@ -141,4 +142,7 @@ public sealed record TrainerOptions
     /// <see cref="System.Diagnostics.Trace.TraceWarning(string)"/>, which is silent but for a debugger or a listener.
     /// </summary>
     public Action<string>? Warn { get; init; }
+
+    /// <summary>The processes that train together, each on a slice of every minibatch; null, the default, for this one alone.</summary>
+    internal IPeers? Peers { get; init; }
 }

@@ -1,5 +1,6 @@
 using BayesNet.Likelihoods;
 using BayesNet.Runtime;
+using BayesNet.Training.Fitting;
 using static TorchSharp.torch;
 
 namespace BayesNet.Training;
@@ -55,11 +56,18 @@ public sealed class TrainingData
     /// <param name="order">A permutation of the rows, int64, on the device of the data; null for the order of the rows.</param>
     /// <param name="batchSize">Rows of a minibatch.</param>
     /// <param name="skip">Minibatches left out at the start.</param>
-    internal IEnumerable<(Tensor Inputs, Tensor Targets)> Minibatches(Tensor? order, long batchSize, long skip = 0)
+    /// <param name="peers">The processes that share every minibatch; null where it is this one's alone.</param>
+    internal IEnumerable<(Tensor Inputs, Tensor Targets)> Minibatches(Tensor? order, long batchSize, long skip = 0, IPeers? peers = null)
     {
-        for (long start = skip * batchSize; start < Count; start += batchSize)
+        for (long first = skip * batchSize; first < Count; first += batchSize)
         {
-            long length = Math.Min(batchSize, Count - start);
+            (long start, long length) = (first, Math.Min(batchSize, Count - first));
+            if (peers is not null)
+            {
+                (long offset, length) = peers.Slice(length);
+                start += offset;
+            }
+
             if (order is null)
             {
                 yield return (Inputs.narrow(0, start, length), Targets.narrow(0, start, length));

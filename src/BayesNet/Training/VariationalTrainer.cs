@@ -73,6 +73,7 @@ public sealed class VariationalTrainer : IDisposable
         if (Options.Seed is { } seed)
             model.SeedNoise(seed);
         _step = new TrainingStep(model, likelihood, Optimizer, trained, trainingSetSize, _device, Options);
+        Options.Peers?.Join(this);
         WarnOfHeavyTails();
     }
 
@@ -145,7 +146,7 @@ public sealed class VariationalTrainer : IDisposable
                 nameof(data));
         }
 
-        return Fit(new DataSource(data, Options.BatchSize, Options.Shuffle), validation, progress, cancellationToken);
+        return Fit(new DataSource(data, Options.BatchSize, Options.Shuffle, Options.Peers), validation, progress, cancellationToken);
     }
 
     /// <summary>Trains on the minibatches of a loader, which is enumerated once an epoch.</summary>
@@ -196,21 +197,27 @@ public sealed class VariationalTrainer : IDisposable
     /// <param name="data">The data to score.</param>
     /// <param name="samples">Posterior samples S.</param>
     /// <exception cref="ArgumentOutOfRangeException"><paramref name="samples"/> is below 1.</exception>
-    public double LogLikelihood(TrainingData data, int samples = 100)
+    public double LogLikelihood(TrainingData data, int samples = 100) => Score(data, samples, null);
+
+    /// <summary>The mean log predictive density of data whose rows processes share.</summary>
+    internal double Score(TrainingData data, int samples, IPeers? peers)
     {
         ArgumentNullException.ThrowIfNull(data);
-        double total = 0;
+        Span<double> total = [0];
 
         // Without a Bayesian layer all samples are the same.
         samples = _isBayesian ? samples : Math.Min(samples, 1);
-        foreach ((Tensor Inputs, Tensor Targets)[] minibatch in MinibatchSource.InGroups(data.Minibatches(null, 1024), 1))
+        foreach ((Tensor Inputs, Tensor Targets)[] minibatch in MinibatchSource.InGroups(data.Minibatches(null, 1024, 0, peers), 1))
         {
             (Tensor inputs, Tensor targets) = minibatch[0];
+            if (inputs.size(0) == 0)
+                continue;
             Tensor logDensity = Predictor.LogDensity(Model, Likelihood, inputs.to(_device), targets.to(_device), samples);
-            total += logDensity.sum(ScalarType.Float64).item<double>();
+            total[0] += logDensity.sum(ScalarType.Float64).item<double>();
         }
 
-        return total / data.Count;
+        peers?.Sum(total);
+        return total[0] / data.Count;
     }
 
     /// <summary>
@@ -257,6 +264,7 @@ public sealed class VariationalTrainer : IDisposable
             throw new InvalidDataException($"The checkpoint '{path}' does not fit the trainer, which is as it was: {error.Message}", error);
         }
 
+        Options.Peers?.Join(this);
         _goesOn = true;
     }
 
@@ -264,6 +272,7 @@ public sealed class VariationalTrainer : IDisposable
     public void Dispose()
     {
         _step.Dispose();
+        Options.Peers?.Dispose();
         Optimizer.Dispose();
         ModelState.Free(Best);
         Best = null;
@@ -277,7 +286,8 @@ public sealed class VariationalTrainer : IDisposable
         => _step.AccumulateGradients(minibatches, klWeight);
 
     /// <inheritdoc cref="TrainingStep.Run"/>
-    internal StepResult Run(ReadOnlySpan<(Tensor Inputs, Tensor Targets)> minibatches, double klWeight) => _step.Run(minibatches, klWeight);
+    internal StepResult Run(ReadOnlySpan<(Tensor Inputs, Tensor Targets)> minibatches, double klWeight, long? rows = null)
+        => _step.Run(minibatches, klWeight, rows);
 
     /// <summary>The parameters and buffers of model and likelihood.</summary>
     internal Dictionary<string, Tensor> State() => ModelState.Of(Model, Likelihood);

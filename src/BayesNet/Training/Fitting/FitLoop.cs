@@ -25,7 +25,7 @@ internal sealed class FitLoop
         CancellationToken cancellation)
     {
         (_trainer, _options, _run, _source) = (trainer, trainer.Options, run, source);
-        (_validation, _progress, _cancellation) = (validation, progress, cancellation);
+        (_validation, _progress, _cancellation) = (validation, _options.Peers is { Rank: > 0 } ? null : progress, cancellation);
         _context = new TrainingContext(trainer);
         _before = run.Elapsed;
         run.StepsPerEpoch ??= (source.Count + _options.AccumulationSteps - 1) / _options.AccumulationSteps;
@@ -94,13 +94,14 @@ internal sealed class FitLoop
         foreach ((Tensor Inputs, Tensor Targets)[] minibatches in MinibatchSource.InGroups(
             _source.Epoch(_run.OrderKey, _run.Step * _options.AccumulationSteps), _options.AccumulationSteps))
         {
-            if (IsStopping)
+            (long rows, bool stopping) = Agree(minibatches);
+            if (stopping)
             {
                 _run.EpochElapsed = Elapsed - start;
                 return false;
             }
 
-            Step(minibatches, epoch);
+            Step(minibatches, rows, epoch);
             if (IsDue())
             {
                 _run.EpochElapsed = Elapsed - start;
@@ -124,13 +125,23 @@ internal sealed class FitLoop
             callback.EpochStarted(_context);
     }
 
-    private void Step((Tensor Inputs, Tensor Targets)[] minibatches, int epoch)
+    /// <summary>The rows of minibatches, and whether to stop: of all processes together where there are several.</summary>
+    private (long Rows, bool IsStopping) Agree((Tensor Inputs, Tensor Targets)[] minibatches)
     {
-        foreach (ITrainingCallback callback in _options.Callbacks)
-            callback.StepStarting(_context);
         long rows = 0;
         foreach ((Tensor inputs, _) in minibatches)
             rows += inputs is not null && inputs.dim() > 0 ? inputs.size(0) : 0;
+        if (_options.Peers is not { } peers)
+            return (rows, IsStopping);
+        Span<double> sums = [rows, IsStopping ? 1 : 0];
+        peers.Sum(sums);
+        return ((long)sums[0], sums[1] > 0);
+    }
+
+    private void Step((Tensor Inputs, Tensor Targets)[] minibatches, long rows, int epoch)
+    {
+        foreach (ITrainingCallback callback in _options.Callbacks)
+            callback.StepStarting(_context);
         double fraction = _run.StepsPerEpoch is { } total ? Math.Min(1, (double)_run.Step / total) : 0;
         var position = new KlStep
         {
@@ -139,7 +150,7 @@ internal sealed class FitLoop
             StepsPerEpoch = _run.StepsPerEpoch,
             ShareOfRows = (double)rows / _trainer.TrainingSetSize,
         };
-        StepResult last = _run.Last = _trainer.Run(minibatches, _options.KlSchedule.Weight(position));
+        StepResult last = _run.Last = _trainer.Run(minibatches, _options.KlSchedule.Weight(position), rows);
         _run.Step++;
         _run.Rows += rows;
         _run.Sum += last.NegativeLogLikelihood * rows;
@@ -178,7 +189,7 @@ internal sealed class FitLoop
 
     private void Validate(int epoch)
     {
-        double score = _trainer.LogLikelihood(_validation!, _options.ValidationSamples);
+        double score = _trainer.Score(_validation!, _options.ValidationSamples, _options.Peers);
         bool best = !double.IsNaN(score) && (_run.BestScore is not { } before || score > before + (_options.EarlyStopping?.MinDelta ?? 0));
         (_run.Score, _run.SinceBest) = (score, best ? 0 : _run.SinceBest + 1);
         if (best)
@@ -198,7 +209,7 @@ internal sealed class FitLoop
 
     private void Save()
     {
-        if (_options.Checkpoint is not { } checkpoint)
+        if (_options.Checkpoint is not { } checkpoint || _options.Peers is { Rank: > 0 })
             return;
         _run.Elapsed = Elapsed;
         _trainer.SaveCheckpoint(checkpoint.Path);

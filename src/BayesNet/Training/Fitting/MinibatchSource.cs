@@ -35,8 +35,8 @@ internal abstract class MinibatchSource
     }
 }
 
-/// <summary>Minibatches of data in memory, in a new order every epoch on request.</summary>
-internal sealed class DataSource(TrainingData data, long batchSize, bool shuffle) : MinibatchSource
+/// <summary>Minibatches of data in memory, in a new order every epoch on request; of processes that work together, each gets its slices.</summary>
+internal sealed class DataSource(TrainingData data, long batchSize, bool shuffle, IPeers? peers) : MinibatchSource
 {
     /// <inheritdoc/>
     internal override long? Count => data.Batches(batchSize);
@@ -49,7 +49,7 @@ internal sealed class DataSource(TrainingData data, long batchSize, bool shuffle
     {
         if (!shuffle)
         {
-            foreach ((Tensor, Tensor) batch in data.Minibatches(null, batchSize, skip))
+            foreach ((Tensor, Tensor) batch in data.Minibatches(null, batchSize, skip, peers))
                 yield return batch;
             yield break;
         }
@@ -57,7 +57,7 @@ internal sealed class DataSource(TrainingData data, long batchSize, bool shuffle
         using var generator = new Generator(key, CPU);
         using Tensor drawn = randperm(data.Count, dtype: ScalarType.Int64, generator: generator).DetachFromDisposeScope();
         using Tensor order = drawn.to(data.Inputs.device).DetachFromDisposeScope();
-        foreach ((Tensor, Tensor) batch in data.Minibatches(order, batchSize, skip))
+        foreach ((Tensor, Tensor) batch in data.Minibatches(order, batchSize, skip, peers))
             yield return batch;
     }
 }

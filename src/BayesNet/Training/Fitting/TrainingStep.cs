@@ -38,7 +38,7 @@ internal sealed class TrainingStep : IDisposable
         _pointPrior = options.PointPrior is { } stdDev ? new PointPrior(model, stdDev) : null;
         _pairs = options.Antithetic ? new AntitheticNoise([.. model.BayesianModules().Select(entry => entry.Module.Noise).Distinct()]) : null;
         _gradients = new GradientBuffers(trained);
-        _mayFuse = options.Samples == 1 && options.MaxGradientNorm is null && optimizer is IFusedAdam { MaxGradientNorm: null };
+        _mayFuse = options.Peers is null && options.Samples == 1 && options.MaxGradientNorm is null && optimizer is IFusedAdam { MaxGradientNorm: null };
         _mayCompile = Compile();
     }
 
@@ -50,7 +50,10 @@ internal sealed class TrainingStep : IDisposable
     internal string? WhyNotCompiled { get; private set; }
 
     /// <summary>The gradients of the union of minibatches, and the optimizer's step.</summary>
-    internal StepResult Run(ReadOnlySpan<(Tensor Inputs, Tensor Targets)> minibatches, double klWeight)
+    /// <param name="minibatches">This process's rows.</param>
+    /// <param name="klWeight">The weight of the KL term.</param>
+    /// <param name="rows">The rows of all processes that take the step together, where they are known.</param>
+    internal StepResult Run(ReadOnlySpan<(Tensor Inputs, Tensor Targets)> minibatches, double klWeight, long? rows = null)
     {
         if (_mayFuse && minibatches.Length == 1)
         {
@@ -62,7 +65,7 @@ internal sealed class TrainingStep : IDisposable
             }
         }
 
-        StepResult result = AccumulateGradients(minibatches, klWeight);
+        StepResult result = _options.Peers is { } peers ? AccumulateWith(peers, minibatches, klWeight, rows) : AccumulateGradients(minibatches, klWeight);
         if (_options.MaxGradientNorm is { } most)
             result = result with { GradientNorm = GradientNorm.Clip(_trained, most) };
         using (NewDisposeScope())
@@ -75,24 +78,28 @@ internal sealed class TrainingStep : IDisposable
     /// Sets the gradients of the union of minibatches: the mean over rows and samples of the gradients of the negative log likelihood, each
     /// sample with fresh noise and a backward pass of its own, and the gradient of the KL term.
     /// </summary>
-    internal StepResult AccumulateGradients(ReadOnlySpan<(Tensor Inputs, Tensor Targets)> minibatches, double klWeight)
+    /// <param name="minibatches">The rows.</param>
+    /// <param name="klWeight">The weight of the KL term.</param>
+    /// <param name="part">What all gradients are multiplied by, and the mean log likelihood of the result: the share of the step's rows.</param>
+    internal StepResult AccumulateGradients(ReadOnlySpan<(Tensor Inputs, Tensor Targets)> minibatches, double klWeight, double part = 1)
     {
         foreach ((Tensor inputs, Tensor targets) in minibatches)
             RequireRows(inputs, targets);
 
         Guard.Finite(klWeight);
-        if (TryCompiled(minibatches, klWeight, optimizer: null) is { } compiled)
+        if (TryCompiled(minibatches, klWeight, optimizer: null, part) is { } compiled)
             return compiled;
 
         using var scope = NewDisposeScope();
         using GradientBuffers.Pass pass = _gradients.Open();
-        _klTerm.Offer(pass, klWeight / _trainingSetSize);
+        double weight = part * klWeight / _trainingSetSize;
+        _klTerm.Offer(pass, weight);
         double negativeLogLikelihood = 0, rows = Rows(minibatches);
         Tensor x = null!, y = null!;
         foreach ((Tensor inputs, Tensor targets) in minibatches)
         {
             (x, y) = (inputs.to(_device), targets.to(_device));
-            double share = minibatches.Length == 1 ? 1.0 / _options.Samples : inputs.size(0) / (rows * _options.Samples);
+            double share = part * (minibatches.Length == 1 ? 1.0 / _options.Samples : inputs.size(0) / (rows * _options.Samples));
             for (int s = 0; s < _options.Samples; s++)
             {
                 using var sample = NewDisposeScope();
@@ -103,8 +110,40 @@ internal sealed class TrainingStep : IDisposable
 
         // What the KL term still adds goes to gradients that stand.
         pass.Dispose();
-        double kl = _check.Finite(_klTerm.Accumulate(klWeight / _trainingSetSize), "KL divergence", Count + 1, x, y);
-        return Result(negativeLogLikelihood, kl, klWeight, _pointPrior?.Accumulate(klWeight / _trainingSetSize) ?? 0);
+        double kl = _check.Finite(_klTerm.Accumulate(weight), "KL divergence", Count + 1, x, y);
+        return Result(negativeLogLikelihood, kl, klWeight, _pointPrior?.Accumulate(weight) ?? 0);
+    }
+
+    /// <summary>
+    /// Sets the gradients of the union of the minibatches of all processes. Each multiplies its own by its share of the rows; the shares add up to
+    /// one, so that rows weigh alike and the KL term counts once.
+    /// </summary>
+    private StepResult AccumulateWith(IPeers peers, ReadOnlySpan<(Tensor Inputs, Tensor Targets)> minibatches, double klWeight, long? rows)
+    {
+        (Tensor Inputs, Tensor Targets)[] present = [.. minibatches];
+        foreach ((Tensor inputs, Tensor targets) in present)
+        {
+            ArgumentNullException.ThrowIfNull(inputs);
+            ArgumentNullException.ThrowIfNull(targets);
+        }
+
+        // The slice of a process may be empty.
+        present = Array.FindAll(present, minibatch => minibatch.Inputs.dim() == 0 || minibatch.Inputs.size(0) > 0);
+        double own = Rows(present);
+        Span<double> total = [rows ?? own];
+        if (rows is null)
+            peers.Sum(total);
+        StepResult mine = own == 0 ? WithoutRows(klWeight) : AccumulateGradients(present, klWeight, own / total[0]);
+        Span<double> sums = [mine.NegativeLogLikelihood, mine.KlDivergence * own / total[0]];
+        peers.Sum(_trained, sums);
+        return Result(sums[0], sums[1], klWeight, mine.PointPenalty);
+    }
+
+    /// <summary>The part of a process in a step that it has no rows for.</summary>
+    private StepResult WithoutRows(double klWeight)
+    {
+        _gradients.Open().Dispose();
+        return Result(0, 0, klWeight, _pointPrior?.Value() ?? 0);
     }
 
     public void Dispose()
@@ -170,7 +209,7 @@ internal sealed class TrainingStep : IDisposable
     /// A step in compiled passes: with an optimizer that consumes the gradients, or leaving them in <c>grad</c>. Null, with nothing done,
     /// where the autograd path has to take it.
     /// </summary>
-    private StepResult? TryCompiled(ReadOnlySpan<(Tensor Inputs, Tensor Targets)> minibatches, double klWeight, AdamParameters? optimizer)
+    private StepResult? TryCompiled(ReadOnlySpan<(Tensor Inputs, Tensor Targets)> minibatches, double klWeight, AdamParameters? optimizer, double part = 1)
     {
         if (!_mayCompile || !double.IsFinite(klWeight) || minibatches[0].Inputs is null || minibatches[0].Targets is null || (_compiled is null && !Compile()))
             return null;
@@ -179,7 +218,7 @@ internal sealed class TrainingStep : IDisposable
         bool add = false;
         foreach ((Tensor inputs, Tensor targets) in minibatches)
         {
-            double share = minibatches.Length == 1 ? 1.0 / _options.Samples : inputs.size(0) / (rows * _options.Samples);
+            double share = part * (minibatches.Length == 1 ? 1.0 / _options.Samples : inputs.size(0) / (rows * _options.Samples));
             for (int s = 0; s < _options.Samples; s++)
             {
                 using IDisposable? noise = _pairs?.Begin(twin: s % 2 == 1);
@@ -195,7 +234,7 @@ internal sealed class TrainingStep : IDisposable
 
                 negativeLogLikelihood += _check.Finite(losses.NegativeLogLikelihood, "negative log likelihood", Count + 1, inputs, targets) * share;
                 kl = _check.Finite(losses.KlDivergence, "KL divergence", Count + 1, inputs, targets);
-                double factor = add ? 0 : klWeight / _trainingSetSize;
+                double factor = add ? 0 : part * klWeight / _trainingSetSize;
                 _compiled.Backward(factor, factor * (_pointPrior?.Precision ?? 0), add, optimizer);
                 add = true;
             }
