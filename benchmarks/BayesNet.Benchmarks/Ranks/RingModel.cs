@@ -1,7 +1,7 @@
 namespace BayesNet.Benchmarks.Ranks;
 
 /// <summary>
-/// The time of a ring all-reduce of n bytes over K ranks, 2 (K - 1) alpha + 2 (K - 1)/K n beta (Patarasu and Yuan 2009): alpha seconds a message,
+/// The time of a ring all-reduce of n bytes over K ranks, 2 (K - 1) alpha + 2 (K - 1)/K n beta (Patarasuk and Yuan 2009): alpha seconds a message,
 /// beta seconds a byte.
 /// </summary>
 internal sealed record RingModel(double Alpha, double Beta)
