@@ -28,7 +28,7 @@ internal sealed class ActiveLearning : Sample
 
     public override IReadOnlyDictionary<string, double> Run(SampleRun run)
     {
-        int rounds = run.Short ? 3 : 18, runs = run.Short ? 1 : 4;
+        int rounds = run.Short ? 3 : 18, runs = run.Short ? 1 : 3;
         int[] labels = [.. Enumerable.Range(0, rounds).Select(round => Start + round * Batch)];
         run.Say($"{runs} runs: {Start} labels to begin with, {Batch} more a round, {rounds} rounds");
         Plot curve = BayesPlot.NewPlot("labels", "accuracy on test points", "Three rings, mean of the runs");
