@@ -59,12 +59,11 @@ internal static class Experiment
         {
             Write(console, $"{name}:");
             using FittedModel model = Train(console, data, settings, cancelled);
-            Evaluation evaluation = Evaluation.Of(model);
-            Summary summary = Summary.Of(model, evaluation);
-            figure.Add(name, model, evaluation);
-            rows.Add((name, summary));
-            if (summary.Cancelled)
+            if (model.Fit is { Cancelled: true })
                 throw Cancelled(name);
+            Evaluation evaluation = Evaluation.Of(model);
+            figure.Add(name, model, evaluation);
+            rows.Add((name, Summary.Of(model, evaluation)));
         }
 
         AsInput($"--out {directory}: the files can't be written", () =>

@@ -1,4 +1,3 @@
-using BayesNet.Estimators;
 using BayesNet.Inference;
 using BayesNet.Likelihoods;
 using BayesNet.Training;
@@ -29,15 +28,14 @@ public static class EnsembleExtensions
         ArgumentNullException.ThrowIfNull(method);
         ArgumentNullException.ThrowIfNull(ranks);
         ArgumentNullException.ThrowIfNull(likelihood);
-        if ((method.Seed ?? method.Member.Seed) is not { } seed)
+        if ((method.Seed ?? method.Member.Seed) is null)
             throw new ArgumentException("The ensemble has no seed, and without one the members of two ranks could be the same; set DeepEnsemble.Seed.", nameof(method));
         var members = new Dictionary<int, FittedPosterior>();
         try
         {
             ranks.Map([.. Enumerable.Range(0, method.Members)], m =>
             {
-                InferenceMethod own = method.Member with { Seed = Seeds.Derive(seed, m) };
-                members.Add(m, own.Fit(network, likelihood, data, validation, ranks.Rank == 0 ? progress : null, cancellationToken));
+                members.Add(m, method.MemberAt(m).Fit(network, likelihood, data, validation, ranks.Rank == 0 ? progress : null, cancellationToken));
                 return m;
             });
         }

@@ -1,4 +1,3 @@
-using BayesNet.Estimators;
 using BayesNet.Inference;
 using BayesNet.Kernels;
 using BayesNet.Likelihoods;
@@ -89,7 +88,7 @@ public sealed class RankedEnsemble : IDisposable
             return Packed.Of(_own[m].LogDensity(inputs, targets, each, Of(m, options)).to(ScalarType.Float64));
         });
         using var scope = NewDisposeScope();
-        return stack([.. densities.Select(density => density.Tensor())]).logsumexp(0L).Plus(-Math.Log(Count)).MoveToOuterDisposeScope();
+        return EnsemblePosterior.LogMixture([.. densities.Select(density => density.Tensor())]).MoveToOuterDisposeScope();
     }
 
     /// <summary>The mean log predictive density of data in nats an example; <see cref="LogDensity"/> averaged over the rows.</summary>
@@ -108,9 +107,7 @@ public sealed class RankedEnsemble : IDisposable
             member.Dispose();
     }
 
-    // A seed of its own for each member, as on one process.
-    private static PredictionOptions Of(int member, PredictionOptions? options)
-        => (options ?? PredictionOptions.Default) with { Seed = Seeds.Derive((options ?? PredictionOptions.Default).Seed, member) };
+    private static PredictionOptions Of(int member, PredictionOptions? options) => EnsemblePosterior.Of(member, options ?? PredictionOptions.Default);
 
     private int Each(int samples) => (int)((Guard.AtLeastOne(samples) + Count - 1) / Count);
 

@@ -16,7 +16,7 @@ namespace BayesNet.Samples.Regression.Modelling;
 /// </summary>
 internal sealed class PosteriorModel : FittedModel
 {
-    // Of the units in front of the output; tried on the curve, where a tenth leaves hardly any spread between masks.
+    // Of the units in front of the output.
     private const double DropoutRate = 0.1;
 
     private readonly FittedPosterior _posterior;

@@ -44,7 +44,7 @@ internal sealed record Summary
     /// <summary>The root of their mean aleatoric variance.</summary>
     public required double Aleatoric { get; init; }
 
-    /// <summary>Epochs that were finished; below the setting where the run was cancelled.</summary>
+    /// <summary>Epochs that were finished, below the setting where the run was cancelled; of other methods than variational inference, the setting.</summary>
     public required int Epochs { get; init; }
 
     public required bool Cancelled { get; init; }

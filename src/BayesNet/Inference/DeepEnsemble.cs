@@ -30,6 +30,9 @@ public sealed record DeepEnsemble(InferenceMethod Member) : InferenceMethod
     /// <inheritdoc/>
     public override string Name => string.Create(CultureInfo.InvariantCulture, $"Deep ensemble ({Members} x {Member.Name})");
 
+    /// <summary>How a member is fitted, with the seed that it has.</summary>
+    internal InferenceMethod MemberAt(int member) => Member with { Seed = Seeds.Derive(Seed ?? Member.Seed, member) };
+
     internal override FittedPosterior FitCore(FitRequest request)
     {
         var members = new List<FittedPosterior>(Members);
@@ -37,9 +40,8 @@ public sealed record DeepEnsemble(InferenceMethod Member) : InferenceMethod
         {
             for (int m = 0; m < Members; m++)
             {
-                InferenceMethod method = Member with { Seed = Seeds.Derive(Seed ?? Member.Seed, m) };
                 FitRequest part = request.Part((double)m / Members, 1.0 / Members);
-                members.Add(method.Fit(part.MakeNetwork, part.MakeLikelihood, part.Data, part.Validation, part.Progress, part.Cancellation));
+                members.Add(MemberAt(m).Fit(part.MakeNetwork, part.MakeLikelihood, part.Data, part.Validation, part.Progress, part.Cancellation));
             }
         }
         catch
@@ -89,8 +91,7 @@ public sealed class EnsemblePosterior : FittedPosterior
     internal override Tensor LogDensityCore(Tensor inputs, Tensor targets, int samples, PredictionOptions options)
     {
         using var _ = no_grad();
-        Tensor densities = stack([.. Members.Select((member, m) => member.LogDensityCore(inputs, targets, Each(samples), Of(m, options)))]);
-        return densities.logsumexp(0L).Plus(-Math.Log(Members.Count));
+        return LogMixture([.. Members.Select((member, m) => member.LogDensityCore(inputs, targets, Each(samples), Of(m, options)))]);
     }
 
     internal override Tensor OutputsCore(Tensor inputs, int samples, PredictionOptions options)
@@ -102,8 +103,11 @@ public sealed class EnsemblePosterior : FittedPosterior
             member.Dispose();
     }
 
-    // A seed of its own for each member.
-    private static PredictionOptions Of(int member, PredictionOptions options) => options with { Seed = Seeds.Derive(options.Seed, member) };
+    /// <summary>The log density of the equal-weight mixture of members, of theirs.</summary>
+    internal static Tensor LogMixture(Tensor[] logDensities) => stack(logDensities).logsumexp(0L).Plus(-Math.Log(logDensities.Length));
+
+    /// <summary>The options of a member: a seed of its own.</summary>
+    internal static PredictionOptions Of(int member, PredictionOptions options) => options with { Seed = Seeds.Derive(options.Seed, member) };
 
     private int Each(int samples) => Members[0].Used((int)(((long)samples + Members.Count - 1) / Members.Count));
 }

@@ -55,9 +55,9 @@ public sealed record Swag : PointTrainedMethod
             };
             using (var trainer = new VariationalTrainer(model, likelihood, request.Data.Count, options))
             {
+                double share = (1 - TrainingShare) / Snapshots;
                 for (int snapshot = 0; snapshot < Snapshots; snapshot++)
                 {
-                    double share = (1 - TrainingShare) / Snapshots;
                     Fitting.Train(trainer, request.Part(TrainingShare + snapshot * share, share), validation: null);
                     moments.Add(TrainedParameters.Of(model, likelihood));
                 }
