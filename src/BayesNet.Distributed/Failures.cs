@@ -63,7 +63,7 @@ internal static class Failures
     private static void Throw(ICollectives ranks, Exception? own, int first)
     {
         string text = own is CollectiveException or null ? own?.Message ?? "" : $"Rank {ranks.Rank} failed: {own.Message}";
-        byte[] told = ranks.Broadcast(Encoding.UTF8.GetBytes((own is OperationCanceledException ? "c" : "e") + text), first);
+        byte[] told = ranks.BroadcastBytes(Encoding.UTF8.GetBytes((own is OperationCanceledException ? "c" : "e") + text), first);
         string message = Encoding.UTF8.GetString(told.AsSpan(1));
         if (ranks.Rank == first && own is CollectiveException or OperationCanceledException)
             ExceptionDispatchInfo.Throw(own);
@@ -73,7 +73,7 @@ internal static class Failures
     }
 
     /// <summary>One rank's bytes, any number of them above zero, on every rank.</summary>
-    internal static byte[] Broadcast(this ICollectives ranks, byte[] bytes, int root)
+    internal static byte[] BroadcastBytes(this ICollectives ranks, byte[] bytes, int root)
     {
         using Tensor length = tensor(new long[] { bytes.Length }).DetachFromDisposeScope();
         ranks.Broadcast(length, root);

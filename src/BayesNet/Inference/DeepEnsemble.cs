@@ -70,44 +70,20 @@ public sealed class EnsemblePosterior : FittedPosterior
     /// <inheritdoc/>
     public override Likelihood Likelihood => Members[0].Likelihood;
 
-    internal override int Used(int samples) => Members.Count * Each(samples);
+    internal override int Used(int samples) => Members.Count * Members[0].Used(EnsembleMixture.Each(samples, Members.Count));
 
-    internal override Predictive PredictCore(Tensor inputs, int samples, PredictionOptions options)
-    {
-        var parts = new List<Predictive>(Members.Count);
-        try
-        {
-            for (int m = 0; m < Members.Count; m++)
-                parts.Add(Members[m].PredictCore(inputs, Each(samples), Of(m, options)));
-            return Predictive.Join(parts);
-        }
-        catch
-        {
-            parts.ForEach(part => part.Dispose());
-            throw;
-        }
-    }
+    internal override Predictive? PredictCore(Tensor inputs, SampleRange samples, PredictionOptions options)
+        => EnsembleMixture.Predict(Members.Index(), Members.Count, inputs, samples, options);
 
-    internal override Tensor LogDensityCore(Tensor inputs, Tensor targets, int samples, PredictionOptions options)
-    {
-        using var _ = no_grad();
-        return LogMixture([.. Members.Select((member, m) => member.LogDensityCore(inputs, targets, Each(samples), Of(m, options)))]);
-    }
+    internal override SampledLogDensity? LogDensityCore(Tensor inputs, Tensor targets, SampleRange samples, PredictionOptions options)
+        => EnsembleMixture.LogDensity(Members.Index(), Members.Count, inputs, targets, samples, options);
 
-    internal override Tensor OutputsCore(Tensor inputs, int samples, PredictionOptions options)
-        => cat([.. Members.Select((member, m) => member.OutputsCore(inputs, Each(samples), Of(m, options)))], 0);
+    internal override Tensor? OutputsCore(Tensor inputs, SampleRange samples, PredictionOptions options)
+        => EnsembleMixture.Outputs(Members.Index(), Members.Count, inputs, samples, options);
 
     private protected override void Dispose(bool disposing)
     {
         foreach (FittedPosterior member in Members)
             member.Dispose();
     }
-
-    /// <summary>The log density of the equal-weight mixture of members, of theirs.</summary>
-    internal static Tensor LogMixture(Tensor[] logDensities) => stack(logDensities).logsumexp(0L).Plus(-Math.Log(logDensities.Length));
-
-    /// <summary>The options of a member: a seed of its own.</summary>
-    internal static PredictionOptions Of(int member, PredictionOptions options) => options with { Seed = Seeds.Derive(options.Seed, member) };
-
-    private int Each(int samples) => Members[0].Used((int)(((long)samples + Members.Count - 1) / Members.Count));
 }

@@ -12,11 +12,23 @@ internal sealed record FitRequest(
 {
     private readonly long _started = Stopwatch.GetTimestamp();
 
+    /// <summary>The processes that fit together; null for this one alone.</summary>
+    internal IFitPeers? Peers { get; init; }
+
     internal nn.Module<Tensor, Tensor> Network()
         => MakeNetwork() ?? throw new InvalidOperationException("The network factory returned null; it must make a network at every call.");
 
     internal Likelihood Likelihood()
         => MakeLikelihood() ?? throw new InvalidOperationException("The likelihood factory returned null; it must make a likelihood at every call.");
+
+    /// <summary>Does what this process does by itself; where one of several fails, all throw.</summary>
+    internal void Own(Action action)
+    {
+        if (Peers is null)
+            action();
+        else
+            Peers.Together(action);
+    }
 
     /// <summary>The request of a part of the fit, whose progress is a part of the whole's.</summary>
     /// <param name="before">The share of the fit that comes before the part, 0 to 1.</param>

@@ -40,7 +40,7 @@ public abstract class FittedPosterior : IDisposable
         ArgumentNullException.ThrowIfNull(inputs);
         int used = SamplesUsed(samples);
         using var scope = NewDisposeScope();
-        return PredictCore(inputs, used, options ?? PredictionOptions.Default);
+        return (options ?? PredictionOptions.Default).Predict(used, (range, own) => PredictCore(inputs, range, own), Peers);
     }
 
     /// <summary>The log predictive density of targets in nats, ln (1/S) sum_s p(y | f_s), without ever holding the outputs of all samples.</summary>
@@ -56,7 +56,7 @@ public abstract class FittedPosterior : IDisposable
         SampleRunExtensions.RequireRows(inputs, targets);
         int used = SamplesUsed(samples);
         using var scope = NewDisposeScope();
-        return LogDensityCore(inputs, targets, used, options ?? PredictionOptions.Default).MoveToOuterDisposeScope();
+        return (options ?? PredictionOptions.Default).LogDensity(used, (range, own) => LogDensityCore(inputs, targets, range, own), Peers).MoveToOuterDisposeScope();
     }
 
     /// <summary>The mean log predictive density of data in nats an example; <see cref="LogDensity"/> averaged over the rows.</summary>
@@ -78,7 +78,7 @@ public abstract class FittedPosterior : IDisposable
         ArgumentNullException.ThrowIfNull(inputs);
         int used = SamplesUsed(samples);
         using var scope = NewDisposeScope();
-        return OutputsCore(inputs, used, options ?? PredictionOptions.Default).MoveToOuterDisposeScope();
+        return (options ?? PredictionOptions.Default).Outputs(used, (range, own) => OutputsCore(inputs, range, own), Peers).MoveToOuterDisposeScope();
     }
 
     /// <summary>Frees the networks and likelihoods that the method made, and what it keeps of the posterior.</summary>
@@ -90,11 +90,17 @@ public abstract class FittedPosterior : IDisposable
 
     internal abstract int Used(int samples);
 
-    internal abstract Predictive PredictCore(Tensor inputs, int samples, PredictionOptions options);
+    /// <summary>The processes that answer every question together, whatever the options say; null for those of the options.</summary>
+    internal virtual IPredictionPeers? Peers => null;
 
-    internal abstract Tensor LogDensityCore(Tensor inputs, Tensor targets, int samples, PredictionOptions options);
+    /// <summary>What some of the samples predict; null where they predict nothing of their own.</summary>
+    internal abstract Predictive? PredictCore(Tensor inputs, SampleRange samples, PredictionOptions options);
 
-    internal abstract Tensor OutputsCore(Tensor inputs, int samples, PredictionOptions options);
+    /// <summary>The log mean density under some of the samples.</summary>
+    internal abstract SampledLogDensity? LogDensityCore(Tensor inputs, Tensor targets, SampleRange samples, PredictionOptions options);
+
+    /// <summary>The networks' outputs under some of the samples.</summary>
+    internal abstract Tensor? OutputsCore(Tensor inputs, SampleRange samples, PredictionOptions options);
 
     /// <summary>Frees what the posterior owns.</summary>
     private protected abstract void Dispose(bool disposing);

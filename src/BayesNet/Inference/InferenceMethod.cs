@@ -44,13 +44,19 @@ public abstract record InferenceMethod
         TrainingData? validation = null,
         IProgress<TrainingProgress>? progress = null,
         CancellationToken cancellationToken = default)
+        => FitTogether(network, likelihood, data, validation, progress, cancellationToken, peers: null);
+
+    /// <summary>Fits on several processes together, which all make this call; null for one alone.</summary>
+    internal FittedPosterior FitTogether(
+        Func<nn.Module<Tensor, Tensor>> network, Func<Likelihood> likelihood, TrainingData data, TrainingData? validation, IProgress<TrainingProgress>? progress,
+        CancellationToken cancellationToken, IFitPeers? peers)
     {
         ArgumentNullException.ThrowIfNull(network);
         ArgumentNullException.ThrowIfNull(likelihood);
         ArgumentNullException.ThrowIfNull(data);
         using var stream = new GlobalStream(Seed);
         using (stream.Enter())
-            return FitCore(new FitRequest(network, likelihood, data, validation, progress, cancellationToken));
+            return FitCore(new FitRequest(network, likelihood, data, validation, progress, cancellationToken) { Peers = peers });
     }
 
     internal abstract FittedPosterior FitCore(FitRequest request);

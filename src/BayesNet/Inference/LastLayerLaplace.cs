@@ -147,10 +147,14 @@ public sealed class LaplacePosterior : NetworkPosterior
 
     internal override int Used(int samples) => samples;
 
-    internal override Predictive PredictCore(Tensor inputs, int samples, PredictionOptions options)
+    internal override Predictive? PredictCore(Tensor inputs, SampleRange samples, PredictionOptions options)
     {
         if (!IsExact)
             return base.PredictCore(inputs, samples, options);
+
+        // The closed form stands for all samples, and is the first's to give.
+        if (samples.First > 0 || samples.Count == 0)
+            return null;
         using var scope = NewDisposeScope();
         var means = new List<Tensor>();
         var variances = new List<Tensor>();
@@ -163,10 +167,12 @@ public sealed class LaplacePosterior : NetworkPosterior
         return InClosedForm(cat(means, 0), cat(variances, 0));
     }
 
-    internal override Tensor LogDensityCore(Tensor inputs, Tensor targets, int samples, PredictionOptions options)
+    internal override SampledLogDensity? LogDensityCore(Tensor inputs, Tensor targets, SampleRange samples, PredictionOptions options)
     {
         if (!IsExact)
             return base.LogDensityCore(inputs, targets, samples, options);
+        if (samples.First > 0 || samples.Count == 0)
+            return null;
         using var scope = NewDisposeScope();
         Tensor y = targets.to(Device);
         var parts = new List<Tensor>();
@@ -176,22 +182,22 @@ public sealed class LaplacePosterior : NetworkPosterior
             using Predictive predictive = InClosedForm(mean, variance);
             parts.Add(predictive.LogDensity(y.narrow(0, row, features.size(0))).MoveToOtherDisposeScope(scope));
         });
-        return cat(parts, 0).MoveToOuterDisposeScope();
+        return new SampledLogDensity(cat(parts, 0).MoveToOuterDisposeScope(), samples.Total);
     }
 
-    internal override void Run(Tensor inputs, int samples, PredictionOptions options, Action<SampleBlock> receive)
+    internal override void Run(Tensor inputs, SampleRange samples, PredictionOptions options, Action<SampleBlock> receive)
     {
         using var scope = NewDisposeScope();
         using var _ = no_grad();
-        Tensor weights = SampleWeights(samples).to(_layer.Dtype);
+        Tensor weights = SampleWeights(samples.Count).to(_layer.Dtype);
         _layer.Run(inputs, options, (row, features, _) =>
         {
             long rows = features.size(0), bytes = rows * _layer.Outputs * features.element_size();
-            int most = (int)Math.Clamp(options.MemoryBudget / bytes, 1, samples);
-            for (int first = 0; first < samples; first += most)
+            int most = (int)Math.Clamp(options.MemoryBudget / bytes, 1, samples.Count);
+            for (int first = 0; first < samples.Count; first += most)
             {
                 using var inner = NewDisposeScope();
-                Tensor some = weights.narrow(0, first, Math.Min(most, samples - first));
+                Tensor some = weights.narrow(0, first, Math.Min(most, samples.Count - first));
                 receive(new SampleBlock(first, rows == inputs.size(0) ? null : row, features.matmul(some)));
             }
         });

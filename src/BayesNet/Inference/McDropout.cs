@@ -61,14 +61,14 @@ public sealed record McDropout : PointTrainedMethod
 
         internal override int Used(int samples) => samples;
 
-        internal override void Run(Tensor inputs, int samples, PredictionOptions options, Action<SampleBlock> receive)
+        internal override void Run(Tensor inputs, SampleRange samples, PredictionOptions options, Action<SampleBlock> receive)
         {
             using GlobalStream? seeded = options.Seed is { } own ? new GlobalStream(own) : null;
             using var sampler = new PosteriorSampler(Model, options);
             foreach (nn.Module layer in DropoutLayers(Model))
                 layer.train();
             using ((seeded ?? _stream).Enter())
-                sampler.Run(inputs, samples, receive);
+                sampler.Run(inputs, samples.Count, receive);
         }
 
         private protected override void Dispose(bool disposing)

@@ -39,17 +39,16 @@ public class NetworkPosterior : FittedPosterior
     // Without a Bayesian layer all samples are the same.
     internal override int Used(int samples) => Model.BayesianModules().Any() ? samples : 1;
 
-    internal override Predictive PredictCore(Tensor inputs, int samples, PredictionOptions options)
+    internal override Predictive? PredictCore(Tensor inputs, SampleRange samples, PredictionOptions options)
     {
-        using IDisposable? seeded = Seeded(options);
         Tensor x = inputs.to(Device);
-        SampleRun run = Run;
-        if (!LikelihoodVaries || !options.KeepSamples)
+        SampleRun run = SeededRun;
+        if (!LikelihoodVaries || !options.KeepSamples || samples.Count == 0)
             return run.Predict(Likelihood, x, samples, options);
         var parts = new List<Predictive>();
         try
         {
-            Run(x, samples, options, block => parts.Add(Likelihood.Predict(block.Outputs)));
+            run(x, samples, options, block => parts.Add(Likelihood.Predict(block.Outputs)));
             return Predictive.Join(parts);
         }
         catch
@@ -59,28 +58,30 @@ public class NetworkPosterior : FittedPosterior
         }
     }
 
-    internal override Tensor LogDensityCore(Tensor inputs, Tensor targets, int samples, PredictionOptions options)
+    internal override SampledLogDensity? LogDensityCore(Tensor inputs, Tensor targets, SampleRange samples, PredictionOptions options)
     {
-        using IDisposable? seeded = Seeded(options);
-        SampleRun run = Run;
+        SampleRun run = SeededRun;
         return run.LogDensity(Likelihood, inputs.to(Device), targets.to(Device), samples, options);
     }
 
-    internal override Tensor OutputsCore(Tensor inputs, int samples, PredictionOptions options)
+    internal override Tensor? OutputsCore(Tensor inputs, SampleRange samples, PredictionOptions options)
     {
-        using IDisposable? seeded = Seeded(options);
-        SampleRun run = Run;
+        SampleRun run = SeededRun;
         return run.Outputs(inputs.to(Device), samples, options);
     }
 
-    /// <summary>Computes the output of every row under every sample once.</summary>
-    internal virtual void Run(Tensor inputs, int samples, PredictionOptions options, Action<SampleBlock> receive)
+    /// <inheritdoc cref="SampleRun"/>
+    internal virtual void Run(Tensor inputs, SampleRange samples, PredictionOptions options, Action<SampleBlock> receive)
     {
         using var sampler = new PosteriorSampler(Model, options);
-        sampler.Run(inputs, samples, receive);
+        sampler.Run(inputs, samples.Count, receive);
     }
 
-    private IDisposable? Seeded(PredictionOptions options) => options.Seed is { } seed ? MethodNoise?.Seeded(seed) : null;
+    private void SeededRun(Tensor inputs, SampleRange samples, PredictionOptions options, Action<SampleBlock> receive)
+    {
+        using IDisposable? seeded = options.Seed is { } seed ? MethodNoise?.Seeded(seed) : null;
+        Run(inputs, samples, options, receive);
+    }
 
     private protected override void Dispose(bool disposing)
     {

@@ -57,26 +57,35 @@ internal static class Fitting
     internal static FittedPosterior Owned(
         Func<nn.Module<Tensor, Tensor>> network, FitRequest request, Func<nn.Module<Tensor, Tensor>, Likelihood, FittedPosterior> make)
     {
-        nn.Module<Tensor, Tensor> model = network();
+        nn.Module<Tensor, Tensor>? model = null;
         Likelihood? likelihood = null;
         try
         {
-            likelihood = request.Likelihood();
-            return make(model, likelihood);
+            request.Own(() =>
+            {
+                model = network();
+                likelihood = request.Likelihood();
+            });
+            return make(model!, likelihood!);
         }
         catch
         {
             likelihood?.Dispose();
-            model.Dispose();
+            model?.Dispose();
             throw;
         }
     }
 
+    /// <summary>Trains; processes that fit together then have the same network and likelihood.</summary>
     internal static void Train(nn.Module<Tensor, Tensor> model, Likelihood likelihood, TrainerOptions options, FitRequest request)
     {
-        using var trainer = new VariationalTrainer(model, likelihood, request.Data.Count, options);
-        Train(trainer, request, request.Validation);
+        using (VariationalTrainer trainer = Trainer(model, likelihood, options, request))
+            Train(trainer, request, request.Validation);
+        request.Peers?.Share(model, likelihood);
     }
+
+    internal static VariationalTrainer Trainer(nn.Module<Tensor, Tensor> model, Likelihood likelihood, TrainerOptions options, FitRequest request)
+        => new(model, likelihood, request.Data.Count, request.Peers?.OnAll(options) ?? options);
 
     /// <exception cref="OperationCanceledException">The run was cancelled.</exception>
     internal static void Train(VariationalTrainer trainer, FitRequest request, TrainingData? validation)

@@ -76,34 +76,56 @@ public abstract record StochasticGradientMonteCarlo : InferenceMethod
 
     private protected abstract double Alpha { get; }
 
-    internal override FittedPosterior FitCore(FitRequest request)
+    internal override FittedPosterior FitCore(FitRequest request) => Fitting.Owned(() => request.DeterministicNetwork(Name), request, (model, likelihood) =>
     {
-        var chains = new WeightSamples(SamplesPerChain * Chains);
+        var samples = new WeightSamples(TrainedParameters.Of(model, likelihood), SamplesPerChain * Chains);
         try
         {
-            return Fitting.Owned(() => request.DeterministicNetwork(Name), request, (model, likelihood) =>
+            (int rank, int size) = request.Peers is { } peers ? (peers.Rank, peers.Size) : (0, 1);
+            int own = (Chains - rank + size - 1) / size;
+            request.Own(() =>
             {
-                // The first chain's network is the one that predicts; the others lend their weights to it.
-                RunChain(model, likelihood, 0, request, chains);
-                for (int chain = 1; chain < Chains; chain++)
-                {
-                    using nn.Module<Tensor, Tensor> other = request.Network();
-                    using Likelihood itsOwn = request.Likelihood();
-                    RunChain(other, itsOwn, chain, request, chains);
-                }
-
-                return new SampledPosterior(Name, model, likelihood, chains, Chains);
+                for (int i = 0; i < own; i++)
+                    RunChain(model, likelihood, rank + i * size, request.Part((double)i / own, 1.0 / own) with { Peers = null }, samples);
             });
+            if (request.Peers is { } all)
+            {
+                all.Share(model, likelihood);
+                for (int chain = 0; chain < Chains; chain++)
+                    samples.Broadcast(all, chain * SamplesPerChain, SamplesPerChain, chain % size);
+            }
+
+            return new SampledPosterior(Name, model, likelihood, samples, Chains);
         }
         catch
         {
-            chains.Dispose();
+            samples.Dispose();
             throw;
         }
-    }
+    });
 
+    /// <summary>
+    /// The first chain's network is the one that predicts; the others lend their weights to it. Each has initial weights from a sequence of its own, so that they
+    /// don't depend on what other chains drew.
+    /// </summary>
     private void RunChain(nn.Module<Tensor, Tensor> model, Likelihood likelihood, int chain, FitRequest request, WeightSamples samples)
     {
+        if (chain == 0)
+        {
+            Sample(model, likelihood, chain, request, samples);
+            return;
+        }
+
+        using var stream = new GlobalStream(Seeds.Derive(Seed, chain));
+        using IDisposable entered = stream.Enter();
+        using nn.Module<Tensor, Tensor> other = request.Network();
+        using Likelihood itsOwn = request.Likelihood();
+        Sample(other, itsOwn, chain, request, samples);
+    }
+
+    private void Sample(nn.Module<Tensor, Tensor> model, Likelihood likelihood, int chain, FitRequest request, WeightSamples samples)
+    {
+        int next = chain * SamplesPerChain;
         ulong? seed = Seeds.Derive(Seed, chain);
         long steps = Epochs * request.Data.Batches(BatchSize);
         Parameter[] sampled = [];
@@ -118,7 +140,7 @@ public abstract record StochasticGradientMonteCarlo : InferenceMethod
                 sampled = [.. parameters];
                 var settings = new LangevinOptimizer.Settings(
                     request.Data.Count, steps, LearningRate, Alpha, Temperature, Preconditioned, Schedule, SamplesPerChain);
-                var optimizer = new LangevinOptimizer(sampled, settings, () => samples.Add(sampled), Seeds.Derive(seed, 0));
+                var optimizer = new LangevinOptimizer(sampled, settings, () => samples.Store(next++, sampled), Seeds.Derive(seed, 0));
                 if (optimizer.Sampling >= SamplesPerChain)
                     return optimizer;
                 long sampling = optimizer.Sampling;
@@ -128,7 +150,7 @@ public abstract record StochasticGradientMonteCarlo : InferenceMethod
                     + $"{nameof(BatchSize)}, or shorten the burn-in or exploration of {nameof(Schedule)}.");
             },
         };
-        Fitting.Train(model, likelihood, options, request.Part((double)chain / Chains, 1.0 / Chains) with { Validation = null });
+        Fitting.Train(model, likelihood, options, request with { Validation = null });
     }
 }
 

@@ -53,7 +53,7 @@ public sealed record Swag : PointTrainedMethod
                 LearningRate = SnapshotLearningRate ?? Training.LearningRate,
                 Seed = Seeds.Derive(Seed ?? Training.Seed, 1),
             };
-            using (var trainer = new VariationalTrainer(model, likelihood, request.Data.Count, options))
+            using (VariationalTrainer trainer = Fitting.Trainer(model, likelihood, options, request))
             {
                 double share = (1 - TrainingShare) / Snapshots;
                 for (int snapshot = 0; snapshot < Snapshots; snapshot++)
@@ -62,6 +62,9 @@ public sealed record Swag : PointTrainedMethod
                     moments.Add(TrainedParameters.Of(model, likelihood));
                 }
             }
+
+            // Running statistics of a layer and the sequences of noise are each process's own up to here.
+            request.Peers?.Share(model, likelihood);
 
             return new SwagPosterior(Name, model, likelihood, moments, Scale, BatchNormStatistics.For(model, request.Data, Training.BatchSize), Seeds.Derive(Seed, 2));
         }

@@ -18,11 +18,11 @@ public abstract class WeightPosterior : NetworkPosterior
 
     private protected override bool LikelihoodVaries => Likelihood.parameters().Any(parameter => parameter.requires_grad);
 
-    internal override void Run(Tensor inputs, int samples, PredictionOptions options, Action<SampleBlock> receive)
+    internal override void Run(Tensor inputs, SampleRange samples, PredictionOptions options, Action<SampleBlock> receive)
     {
         using var state = new NetworkState(Model, Likelihood);
-        using var sampler = new PosteriorSampler(Model, options, sample => Load(sample, samples), LikelihoodVaries);
-        sampler.Run(inputs, samples, receive);
+        using var sampler = new PosteriorSampler(Model, options, sample => Load(samples.First + sample, samples.Total), LikelihoodVaries);
+        sampler.Run(inputs, samples.Count, receive);
     }
 
     /// <summary>Puts one of <paramref name="samples"/> samples into the network and the likelihood; without gradients.</summary>
@@ -30,28 +30,40 @@ public abstract class WeightPosterior : NetworkPosterior
 }
 
 /// <summary>Copies of the trained parameters of a network and its likelihood at several times, on their device.</summary>
-internal sealed class WeightSamples(int capacity) : IDisposable
+internal sealed class WeightSamples : IDisposable
 {
-    private Tensor[] _stored = [];
+    private readonly Tensor[] _stored;
 
-    internal int Count { get; private set; }
+    /// <summary>Makes room.</summary>
+    /// <param name="parameters">Parameters like those that are to be stored.</param>
+    /// <param name="count">How many samples there are to be.</param>
+    internal WeightSamples(IReadOnlyList<Parameter> parameters, int count)
+    {
+        Count = count;
+        using var _ = no_grad();
+        _stored =
+        [
+            .. parameters.Select(parameter => empty([count, .. parameter.shape], dtype: parameter.dtype, device: parameter.device).DetachFromDisposeScope()),
+        ];
+    }
 
-    /// <summary>Stores the parameters as they are.</summary>
-    internal void Add(IReadOnlyList<Parameter> parameters)
+    internal int Count { get; }
+
+    /// <summary>Stores the parameters as they are as one of the samples.</summary>
+    internal void Store(int sample, IReadOnlyList<Parameter> parameters)
     {
         using var scope = NewDisposeScope();
         using var _ = no_grad();
-        if (_stored.Length == 0)
-        {
-            _stored =
-            [
-                .. parameters.Select(parameter => empty([capacity, .. parameter.shape], dtype: parameter.dtype, device: parameter.device).DetachFromDisposeScope()),
-            ];
-        }
-
         for (int i = 0; i < _stored.Length; i++)
-            _stored[i].select(0, Count).copy_(parameters[i]);
-        Count++;
+            _stored[i].select(0, sample).copy_(parameters[i]);
+    }
+
+    /// <summary>Gives every process some samples of one of them.</summary>
+    internal void Broadcast(IFitPeers peers, int first, int count, int root)
+    {
+        using var scope = NewDisposeScope();
+        foreach (Tensor stored in _stored)
+            peers.Broadcast(stored.narrow(0, first, count), root);
     }
 
     /// <summary>Sets the parameters to what was stored.</summary>
@@ -70,7 +82,6 @@ internal sealed class WeightSamples(int capacity) : IDisposable
     {
         foreach (Tensor stored in _stored)
             stored.Dispose();
-        _stored = [];
     }
 }
 

@@ -17,10 +17,10 @@ public sealed class BernoulliPredictive : Predictive
         Keep(nameof(Logits), outputs);
     }
 
-    private BernoulliPredictive(long samples, MissingTargets missing, Tensor mean, Tensor epistemic, Tensor aleatoric, Tensor expectedEntropy)
+    internal BernoulliPredictive(long samples, long[] settings, Tensor mean, Tensor epistemic, Tensor aleatoric, Tensor expectedEntropy)
         : base(samples)
     {
-        _missing = missing;
+        _missing = (MissingTargets)settings[0];
         Keep(nameof(Mean), mean);
         Keep(nameof(Epistemic), epistemic);
         Keep(nameof(Aleatoric), aleatoric);
@@ -77,10 +77,13 @@ public sealed class BernoulliPredictive : Predictive
     }
 
     internal override BernoulliPredictive WithoutSamples(long samples, Tensor mean, Tensor epistemic, Tensor[] averages)
-        => new(samples, _missing, mean, epistemic, averages[0].sqrt(), averages[1]);
+        => new(samples, Settings, mean, epistemic, averages[0].sqrt(), averages[1]);
 
-    private protected override BernoulliPredictive JoinSamples(IReadOnlyList<Predictive> parts)
-        => new(Joined<BernoulliPredictive>(parts, part => part.Logits), _missing);
+    internal override Tensor[] SampleParts => [Logits];
+
+    internal override long[] Settings => [(long)_missing];
+
+    internal override BernoulliPredictive WithSamples(Tensor[] parts) => new(parts[0], _missing);
 
     private protected override Tensor Draw(Tensor components, NoiseSource noise)
     {

@@ -24,10 +24,10 @@ public sealed class CategoricalPredictive : Predictive
         Once(nameof(LogProbabilities), () => outputs.detach().log_softmax(2));
     }
 
-    private CategoricalPredictive(long samples, long? ignoreIndex, Tensor mean, Tensor epistemic, Tensor aleatoric, Tensor expectedEntropy)
+    internal CategoricalPredictive(long samples, long[] settings, Tensor mean, Tensor epistemic, Tensor aleatoric, Tensor expectedEntropy)
         : base(samples)
     {
-        _ignoreIndex = ignoreIndex;
+        _ignoreIndex = settings is [long index] ? index : null;
         Keep(nameof(Mean), mean);
         Keep(nameof(Epistemic), epistemic);
         Keep(nameof(Aleatoric), aleatoric);
@@ -77,7 +77,7 @@ public sealed class CategoricalPredictive : Predictive
     internal override Tensor[] Averages => [Aleatoric.Squared(), ExpectedEntropy];
 
     internal override CategoricalPredictive WithoutSamples(long samples, Tensor mean, Tensor epistemic, Tensor[] averages)
-        => new(samples, _ignoreIndex, mean, epistemic, averages[0].sqrt(), averages[1]);
+        => new(samples, Settings, mean, epistemic, averages[0].sqrt(), averages[1]);
 
     /// <inheritdoc/>
     public override Tensor LogDensity(Tensor target)
@@ -90,9 +90,12 @@ public sealed class CategoricalPredictive : Predictive
         return ObservedEntries.LogDensity(target, _ignoreIndex, y => mixture.gather(1, y.unsqueeze(1)).squeeze(1)).MoveToOuterDisposeScope();
     }
 
+    internal override Tensor[] SampleParts => [LogProbabilities];
+
+    internal override long[] Settings => _ignoreIndex is { } index ? [index] : [];
+
     // Logarithms of probabilities are logits of themselves.
-    private protected override CategoricalPredictive JoinSamples(IReadOnlyList<Predictive> parts)
-        => new(Joined<CategoricalPredictive>(parts, part => part.LogProbabilities), _ignoreIndex);
+    internal override CategoricalPredictive WithSamples(Tensor[] parts) => new(parts[0], _ignoreIndex);
 
     // The greatest of Gumbel-perturbed logarithms is a class with its probability (Gumbel 1954).
     private protected override Tensor Draw(Tensor components, NoiseSource noise)

@@ -30,10 +30,10 @@ public sealed class CountPredictive : Predictive
             Keep(nameof(LogDispersion), logDispersion);
     }
 
-    private CountPredictive(CountPredictive kind, long samples, Tensor mean, Tensor epistemic, Tensor aleatoric)
+    internal CountPredictive(long samples, long[] settings, Tensor mean, Tensor epistemic, Tensor aleatoric)
         : base(samples)
     {
-        (_hasDispersion, _hasExposure, _missing) = (kind._hasDispersion, kind._hasExposure, kind._missing);
+        (_hasExposure, _missing) = (settings[0] > 0, (MissingTargets)settings[1]);
         Keep(nameof(Mean), mean);
         Keep(nameof(Epistemic), epistemic);
         Keep(nameof(Aleatoric), aleatoric);
@@ -101,14 +101,13 @@ public sealed class CountPredictive : Predictive
     }
 
     internal override CountPredictive WithoutSamples(long samples, Tensor mean, Tensor epistemic, Tensor[] averages)
-        => new(this, samples, mean, epistemic, averages[0].sqrt());
+        => new(samples, Settings, mean, epistemic, averages[0].sqrt());
 
-    private protected override CountPredictive JoinSamples(IReadOnlyList<Predictive> parts)
-        => new(
-            Joined<CountPredictive>(parts, part => part.LogRates),
-            _hasDispersion ? Joined<CountPredictive>(parts, part => part.LogDispersion!) : null,
-            _hasExposure,
-            _missing);
+    internal override Tensor[] SampleParts => LogDispersion is { } logDispersion ? [LogRates, logDispersion] : [LogRates];
+
+    internal override long[] Settings => [_hasExposure ? 1 : 0, (long)_missing];
+
+    internal override CountPredictive WithSamples(Tensor[] parts) => new(parts[0], parts.ElementAtOrDefault(1), _hasExposure, _missing);
 
     /// <summary>By inversion of Poisson's distribution function, at a rate with Gamma(1 / alpha) noise for the negative binomial.</summary>
     private protected override Tensor Draw(Tensor components, NoiseSource noise)

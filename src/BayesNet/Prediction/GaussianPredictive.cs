@@ -36,10 +36,10 @@ public sealed class GaussianPredictive : ContinuousPredictive
     }
 
     /// <summary>Moments without components; copies its arguments.</summary>
-    private GaussianPredictive(long samples, MissingTargets missing, Tensor mean, Tensor epistemic, Tensor aleatoric)
+    internal GaussianPredictive(long samples, long[] settings, Tensor mean, Tensor epistemic, Tensor aleatoric)
         : base(samples)
     {
-        _missing = missing;
+        _missing = (MissingTargets)settings[0];
         Keep(nameof(Mean), mean);
         Keep(nameof(Epistemic), epistemic);
         Keep(nameof(Aleatoric), aleatoric);
@@ -95,7 +95,7 @@ public sealed class GaussianPredictive : ContinuousPredictive
                 _hasVariances ? Variances.to(ScalarType.Float64).Times(scale * scale) : null)
             : new GaussianPredictive(
                 Samples,
-                _missing,
+                Settings,
                 Mean.to(ScalarType.Float64).Times(scale).Plus(offset),
                 Epistemic.to(ScalarType.Float64).Times(scale),
                 Aleatoric.to(ScalarType.Float64).Times(scale));
@@ -104,7 +104,7 @@ public sealed class GaussianPredictive : ContinuousPredictive
     internal override Tensor[] Averages => [Aleatoric.Squared()];
 
     internal override GaussianPredictive WithoutSamples(long samples, Tensor mean, Tensor epistemic, Tensor[] averages)
-        => new(samples, _missing, mean, epistemic, averages[0].sqrt());
+        => new(samples, Settings, mean, epistemic, averages[0].sqrt());
 
     /// <inheritdoc/>
     /// <remarks>The joint density of an example's outputs, independent given the sample.</remarks>
@@ -124,12 +124,11 @@ public sealed class GaussianPredictive : ContinuousPredictive
         return (components, noise, y => StandardNormal.Cdf(y.sub(components).div(noise)).mean([0]));
     }
 
-    private protected override GaussianPredictive JoinSamples(IReadOnlyList<Predictive> parts)
-        => new(
-            Joined<GaussianPredictive>(parts, part => part.Components),
-            Joined<GaussianPredictive>(parts, part => part.LogAleatoric),
-            _missing,
-            _hasVariances ? Joined<GaussianPredictive>(parts, part => part.Variances) : null);
+    internal override Tensor[] SampleParts => _hasVariances ? [Components, LogAleatoric, Variances] : [Components, LogAleatoric];
+
+    internal override long[] Settings => [(long)_missing];
+
+    internal override GaussianPredictive WithSamples(Tensor[] parts) => new(parts[0], parts[1], _missing, parts.ElementAtOrDefault(2));
 
     private protected override Tensor Draw(Tensor components, NoiseSource noise)
     {

@@ -38,11 +38,10 @@ public sealed class LocationScalePredictive : ContinuousPredictive
         Keep(nameof(LogScale), logScale);
     }
 
-    private LocationScalePredictive(
-        long samples, (PredictiveLaw Law, long Samples)[] laws, MissingTargets missing, Tensor mean, Tensor epistemic, Tensor aleatoric)
+    internal LocationScalePredictive(long samples, long[] settings, Tensor mean, Tensor epistemic, Tensor aleatoric)
         : base(samples)
     {
-        (_laws, _missing) = (laws, missing);
+        (_laws, _missing) = ([], (MissingTargets)settings[0]);
         Keep(nameof(Mean), mean);
         Keep(nameof(Epistemic), epistemic);
         Keep(nameof(Aleatoric), aleatoric);
@@ -84,8 +83,7 @@ public sealed class LocationScalePredictive : ContinuousPredictive
                 Components.to(ScalarType.Float64).Times(scale).Plus(offset), LogScale.to(ScalarType.Float64).Plus(Math.Log(scale)), _laws, _missing)
             : new LocationScalePredictive(
                 Samples,
-                _laws,
-                _missing,
+                Settings,
                 Mean.to(ScalarType.Float64).Times(scale).Plus(offset),
                 Epistemic.to(ScalarType.Float64).Times(scale),
                 Aleatoric.to(ScalarType.Float64).Times(scale));
@@ -105,7 +103,7 @@ public sealed class LocationScalePredictive : ContinuousPredictive
     }
 
     internal override LocationScalePredictive WithoutSamples(long samples, Tensor mean, Tensor epistemic, Tensor[] averages)
-        => new(samples, _laws, _missing, mean, epistemic, averages[0].sqrt());
+        => new(samples, Settings, mean, epistemic, averages[0].sqrt());
 
     private protected override (Tensor Components, Tensor Scale, Func<Tensor, Tensor> Cdf) Mixture()
     {
@@ -113,19 +111,24 @@ public sealed class LocationScalePredictive : ContinuousPredictive
         return (components, scale, y => ByLaw(y.sub(components).div(scale), static (law, z) => law.Cdf(z)).mean([0]));
     }
 
-    private protected override LocationScalePredictive JoinSamples(IReadOnlyList<Predictive> parts)
+    /// <remarks>The last part tells the samples' laws apart.</remarks>
+    internal override Tensor[] SampleParts
+        => [Components, LogScale, tensor([.. _laws.SelectMany(law => Enumerable.Repeat(law.Law.DegreesOfFreedom, (int)law.Samples))], device: Components.device)];
+
+    internal override long[] Settings => [(long)_missing];
+
+    internal override LocationScalePredictive WithSamples(Tensor[] parts)
     {
         var laws = new List<(PredictiveLaw Law, long Samples)>();
-        foreach ((PredictiveLaw law, long samples) in parts.Cast<LocationScalePredictive>().SelectMany(part => part._laws))
+        foreach (double freedom in parts[2].cpu().data<double>())
         {
-            if (laws.Count > 0 && laws[^1].Law.DegreesOfFreedom.Equals(law.DegreesOfFreedom))
-                laws[^1] = (law, laws[^1].Samples + samples);
+            if (laws.Count > 0 && laws[^1].Law.DegreesOfFreedom.Equals(freedom))
+                laws[^1] = (laws[^1].Law, laws[^1].Samples + 1);
             else
-                laws.Add((law, samples));
+                laws.Add((PredictiveLaw.Of(freedom), 1));
         }
 
-        return new LocationScalePredictive(
-            Joined<LocationScalePredictive>(parts, part => part.Components), Joined<LocationScalePredictive>(parts, part => part.LogScale), [.. laws], _missing);
+        return new LocationScalePredictive(parts[0], parts[1], [.. laws], _missing);
     }
 
     private protected override Tensor Draw(Tensor components, NoiseSource noise)

@@ -41,4 +41,7 @@ public sealed record PredictionOptions
     /// call would have drawn from goes on afterwards as if the call had not been. Null, the default, draws from that sequence.
     /// </summary>
     public ulong? Seed { get; init; }
+
+    /// <summary>The processes that compute the samples together; null, the default, for this one alone.</summary>
+    internal IPredictionPeers? Peers { get; init; }
 }

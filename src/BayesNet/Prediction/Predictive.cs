@@ -106,6 +106,42 @@ public abstract class Predictive : IDisposable
     /// <param name="averages">As <see cref="Averages"/>.</param>
     internal abstract Predictive WithoutSamples(long samples, Tensor mean, Tensor epistemic, Tensor[] averages);
 
+    /// <summary>
+    /// What a predictive with samples is made of, each (samples, ...), or with a first dimension of 1 for what all samples share; owned by this object or new.
+    /// </summary>
+    internal abstract Tensor[] SampleParts { get; }
+
+    /// <summary>A predictive of the same kind with these <see cref="SampleParts"/>; copies them.</summary>
+    internal abstract Predictive WithSamples(Tensor[] parts);
+
+    /// <summary>What the kind has beside tensors: how missing targets are marked, say.</summary>
+    internal abstract long[] Settings { get; }
+
+    /// <summary>A predictive with moments of no samples, to call <see cref="WithSamples"/> and <see cref="WithoutSamples"/> on.</summary>
+    /// <param name="kind">The name of the class.</param>
+    /// <param name="settings">Its <see cref="Settings"/>.</param>
+    internal static Predictive OfKind(string kind, long[] settings)
+    {
+        using var scope = NewDisposeScope();
+        Tensor none = zeros([0, 0]);
+        return kind switch
+        {
+            nameof(GaussianPredictive) => new GaussianPredictive(0, settings, none, none, none),
+            nameof(LocationScalePredictive) => new LocationScalePredictive(0, settings, none, none, none),
+            nameof(CategoricalPredictive) => new CategoricalPredictive(0, settings, none, none, none, none),
+            nameof(BernoulliPredictive) => new BernoulliPredictive(0, settings, none, none, none, none),
+            nameof(CountPredictive) => new CountPredictive(0, settings, none, none, none),
+            _ => throw new NotSupportedException($"'{kind}' is no predictive of this version of BayesNet."),
+        };
+    }
+
+    /// <summary>One of <see cref="SampleParts"/> with a row for every sample.</summary>
+    internal Tensor SamplePart(int index)
+    {
+        Tensor part = SampleParts[index];
+        return part.expand([Samples, .. part.shape.AsSpan(1)]);
+    }
+
     /// <summary>The mixture of the samples of several predictives of one kind for the same rows, each sample of the same weight.</summary>
     /// <param name="parts">At least one; disposed. Where one has moments alone, so has the mixture.</param>
     internal static Predictive Join(IReadOnlyList<Predictive> parts)
@@ -118,7 +154,7 @@ public abstract class Predictive : IDisposable
         try
         {
             if (parts.All(part => part.HasSamples))
-                return parts[0].JoinSamples(parts);
+                return parts[0].WithSamples([.. parts[0].SampleParts.Select((_, i) => cat([.. parts.Select(part => part.SamplePart(i))], 0))]);
             foreach (Predictive part in parts)
                 moments.Add(part);
             return moments.Result();
@@ -127,25 +163,6 @@ public abstract class Predictive : IDisposable
         {
             foreach (Predictive part in parts)
                 part.Dispose();
-        }
-    }
-
-    /// <summary>The same for parts that have samples, of which this is the first; a predictive of its own.</summary>
-    private protected abstract Predictive JoinSamples(IReadOnlyList<Predictive> parts);
-
-    /// <summary>
-    /// A tensor of each part one behind the other along the samples; a first dimension of 1, for what all samples of a part share, is repeated.
-    /// </summary>
-    private protected static Tensor Joined<TPart>(IReadOnlyList<Predictive> parts, Func<TPart, Tensor> tensor)
-        where TPart : Predictive
-    {
-        return cat([.. parts.Cast<TPart>().Select(part => Repeated(tensor(part), part.Samples))], 0);
-
-        static Tensor Repeated(Tensor value, long samples)
-        {
-            long[] shape = value.shape;
-            shape[0] = samples;
-            return value.expand(shape);
         }
     }
 

@@ -17,6 +17,9 @@ internal sealed record PredictiveLaw(double DegreesOfFreedom, LocationScaleLaw S
         return where(z.lt(Scalars.Zero), tail, tail.neg().Plus(1));
     });
 
+    /// <summary>The law of these degrees of freedom, NaN for Laplace.</summary>
+    internal static PredictiveLaw Of(double degreesOfFreedom) => double.IsNaN(degreesOfFreedom) ? Laplace : StudentT(degreesOfFreedom);
+
     /// <summary>P(eps &lt; -|z|) = I_x(nu/2, 1/2) / 2 with x = nu / (nu + z^2) (Abramowitz and Stegun 26.7.1).</summary>
     internal static PredictiveLaw StudentT(double degreesOfFreedom) => new(degreesOfFreedom, LocationScaleLaw.StudentT(degreesOfFreedom), z =>
     {

@@ -29,7 +29,8 @@ public static class Predictor
         nn.Module<Tensor, Tensor> model, Likelihood likelihood, Tensor inputs, int samples = 100, PredictionOptions? options = null)
     {
         ArgumentNullException.ThrowIfNull(likelihood);
-        return Run(model).Predict(likelihood, inputs, Checked(samples), options ?? PredictionOptions.Default);
+        SampleRun run = Run(model);
+        return (options ?? PredictionOptions.Default).Predict(Checked(samples), (range, own) => run.Predict(likelihood, inputs, range, own));
     }
 
     /// <summary>
@@ -49,13 +50,17 @@ public static class Predictor
         nn.Module<Tensor, Tensor> model, Likelihood likelihood, Tensor inputs, Tensor targets, int samples = 100, PredictionOptions? options = null)
     {
         ArgumentNullException.ThrowIfNull(likelihood);
-        return Run(model).LogDensity(likelihood, inputs, targets, Checked(samples), options ?? PredictionOptions.Default);
+        SampleRun run = Run(model);
+        return (options ?? PredictionOptions.Default).LogDensity(Checked(samples), (range, own) => run.LogDensity(likelihood, inputs, targets, range, own));
     }
 
     /// <summary>The network's output under fresh posterior samples, (samples, batch, ...), without gradients.</summary>
     /// <inheritdoc cref="Predict"/>
     public static Tensor SampleOutputs(nn.Module<Tensor, Tensor> model, Tensor inputs, int samples, PredictionOptions? options = null)
-        => Run(model).Outputs(inputs, Checked(samples), options ?? PredictionOptions.Default);
+    {
+        SampleRun run = Run(model);
+        return (options ?? PredictionOptions.Default).Outputs(Checked(samples), (range, own) => run.Outputs(inputs, range, own));
+    }
 
     /// <summary>The predictive distributions of the batches of a loader, one after another: no more than one is held.</summary>
     /// <remarks>
@@ -113,7 +118,7 @@ public static class Predictor
     {
         ArgumentNullException.ThrowIfNull(model);
         Guard.AtLeastOne(count);
-        return new PosteriorFunctions(model, count, seed ?? GlobalKeys.Next(), options ?? PredictionOptions.Default);
+        return new PosteriorFunctions(model, count, seed ?? (options?.Peers is null ? null : options.Seed) ?? GlobalKeys.Next(), options ?? PredictionOptions.Default);
     }
 
     private static SampleRun Run(nn.Module<Tensor, Tensor> model)
@@ -123,7 +128,7 @@ public static class Predictor
         {
             ArgumentNullException.ThrowIfNull(inputs);
             using var sampler = new PosteriorSampler(model, options);
-            sampler.Run(inputs, samples, receive);
+            sampler.Run(inputs, samples.Count, receive);
         };
     }
 
