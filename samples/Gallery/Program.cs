@@ -14,7 +14,7 @@ internal static class Catalog
     public static IReadOnlyList<Sample> All { get; } =
     [
         new ImageClassification(), new OwnModel(), new PretrainedConversion(), new VariationalAutoencoder(), new ActiveLearning(), new Pruning(), new TimeSeries(),
-        new DecisionUnderUncertainty(), new WhenItBreaks(),
+        new DecisionUnderUncertainty(), new WhenItBreaks(), new SeveralProcesses(),
     ];
 
     public static Command Command(Sample sample)

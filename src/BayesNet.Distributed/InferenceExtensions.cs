@@ -41,7 +41,7 @@ public static class InferenceExtensions
             DeepEnsemble ensemble => ensemble.FitOnRanks(ranks, network, likelihood, data, validation, progress, cancellationToken),
             _ when SeedOf(method) is null => throw new ArgumentException(
                 $"{method.Name} has no seed, and what the ranks draw has to follow from one; set Seed.", nameof(method)),
-            _ => method.FitTogether(network, likelihood, data, validation, ranks.Rank == 0 ? progress : null, cancellationToken, ranks.Size == 1 ? null : new FitOnAll(ranks)),
+            _ => method.FitTogether(network, likelihood, data, validation, ranks.Rank == 0 ? progress : null, ranks.Size == 1 ? null : new FitOnAll(ranks), cancellationToken),
         };
     }
 

@@ -31,7 +31,7 @@ public sealed class RankedEnsembleTests : IDisposable
     {
         var data = new TrainingData(zeros(4, 3), zeros(4, 1));
         CollectiveException error = Assert.Throws<CollectiveException>(() => new DeepEnsemble { Seed = 1 }.FitOnRanks(_ranks, Network, Likelihood, data, cancellationToken: TestContext.Current.CancellationToken));
-        Assert.StartsWith("Item 0 failed on rank 0", error.Message, StringComparison.Ordinal);
+        Assert.StartsWith("Member 0 failed on rank 0", error.Message, StringComparison.Ordinal);
         Assert.NotNull(error.InnerException);
     }
 

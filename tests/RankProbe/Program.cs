@@ -25,6 +25,9 @@ switch (args[0])
         Ensemble(ranks);
         Steps(ranks, 100);
         break;
+    case "posterior":
+        PosteriorWork.Run(ranks);
+        break;
     case "fit":
         Fit(ranks, args[1]);
         break;

@@ -84,12 +84,19 @@ internal abstract class Report
         };
     }
 
+    /// <summary>
+    /// What a process does that works for the report of another, and its exit status; null, unless a report has it otherwise, for the process that writes.
+    /// </summary>
+    protected virtual int? Assist(ReportOptions options) => null;
+
     /// <summary>The body of the report.</summary>
     protected abstract void Write(ReportDocument document, ReportOptions options);
 
     /// <summary>Measures and writes; returns the exit status.</summary>
     private int Run(ReportOptions options, Resumption resumption)
     {
+        if (Assist(options) is { } status)
+            return status;
         options.Output.Create();
         TorchSharp.torch.manual_seed((long)options.Seed);
         var document = new ReportDocument(options.Output, Name, Title, ReportEnvironment.Current(this, options), resumption);

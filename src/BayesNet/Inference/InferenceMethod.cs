@@ -44,12 +44,12 @@ public abstract record InferenceMethod
         TrainingData? validation = null,
         IProgress<TrainingProgress>? progress = null,
         CancellationToken cancellationToken = default)
-        => FitTogether(network, likelihood, data, validation, progress, cancellationToken, peers: null);
+        => FitTogether(network, likelihood, data, validation, progress, peers: null, cancellationToken);
 
     /// <summary>Fits on several processes together, which all make this call; null for one alone.</summary>
     internal FittedPosterior FitTogether(
         Func<nn.Module<Tensor, Tensor>> network, Func<Likelihood> likelihood, TrainingData data, TrainingData? validation, IProgress<TrainingProgress>? progress,
-        CancellationToken cancellationToken, IFitPeers? peers)
+        IFitPeers? peers, CancellationToken cancellationToken)
     {
         ArgumentNullException.ThrowIfNull(network);
         ArgumentNullException.ThrowIfNull(likelihood);
