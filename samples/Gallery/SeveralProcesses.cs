@@ -104,7 +104,7 @@ internal sealed class SeveralProcesses : Sample
         }
 
         bands.Add.Markers(Numbers(data.Inputs[..200]), Numbers(data.Targets[..200]), MarkerShape.FilledCircle, 3, BayesPlot.Data.WithAlpha(0.4));
-        bands.ShowLegend(Alignment.UpperLeft);
+        bands.LegendAbove();
         Plot trace = BayesPlot.NewPlot("sample", "f(0)", "Four chains of the function at 0");
         for (int chain = 0; chain < outputs.size(0); chain++)
         {
@@ -112,6 +112,7 @@ internal sealed class SeveralProcesses : Sample
             trace.Line([.. Enumerable.Range(0, values.Length).Select(i => (double)i)], values, BayesPlot.Palette[chain], $"chain {chain}");
         }
 
+        trace.LegendAbove();
         Panels.Save(path, 2, bands, trace);
     }
 

@@ -1,6 +1,5 @@
 using System.Security.Cryptography;
 using System.Text;
-using BayesNet;
 using BayesNet.Diagnostics;
 using BayesNet.Distributed;
 using BayesNet.Inference;
