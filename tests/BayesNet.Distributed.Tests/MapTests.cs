@@ -1,6 +1,4 @@
-using TorchSharp;
 using Xunit;
-using static TorchSharp.torch;
 
 namespace BayesNet.Distributed.Tests;
 

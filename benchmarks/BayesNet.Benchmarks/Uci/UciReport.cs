@@ -31,7 +31,7 @@ internal sealed class UciReport : Report
     // A rank that has done its part of a round waits for the others, which may have larger sets.
     private static readonly TimeSpan LongestRound = TimeSpan.FromHours(4);
 
-    private ICollectives _ranks = new SingleProcess();
+    private readonly Lazy<ICollectives> _ranks = new(() => Collectives.Create(LongestRound));
 
     public UciReport()
     {
@@ -53,10 +53,9 @@ internal sealed class UciReport : Report
     /// <inheritdoc/>
     protected override int? Assist(ReportOptions options)
     {
-        _ranks = Collectives.Create(LongestRound);
-        if (_ranks.Rank == 0)
+        if (_ranks.Value.Rank == 0)
             return null;
-        using ICollectives ranks = _ranks;
+        using ICollectives ranks = _ranks.Value;
         try
         {
             RunOnRanks(ranks, null, options.CommandLine, null);
@@ -71,7 +70,7 @@ internal sealed class UciReport : Report
 
     protected override void Write(ReportDocument document, ReportOptions options)
     {
-        using ICollectives ranks = _ranks;
+        using ICollectives ranks = _ranks.Value;
         Work? work = null;
         if (ranks.Size > 1)
             RunOnRanks(ranks, () => (work = Plan(document, options)).Orders, options.CommandLine, row => Add(work!.Results, row));
