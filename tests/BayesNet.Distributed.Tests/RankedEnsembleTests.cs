@@ -7,7 +7,7 @@ using static TorchSharp.torch;
 
 namespace BayesNet.Distributed.Tests;
 
-/// <summary>An ensemble over ranks; that it is the ensemble of one process on any number of them, <see cref="MpiTests"/> finds out.</summary>
+/// <summary>An ensemble over ranks; that it is the ensemble of one process on any number of them, <see cref="PosteriorWorkTests"/> finds out.</summary>
 public sealed class RankedEnsembleTests : IDisposable
 {
     private readonly DisposeScope _scope = NewDisposeScope();

@@ -3,10 +3,8 @@ using System.Security.Cryptography;
 using BayesNet;
 using BayesNet.Distributed;
 using BayesNet.Estimators;
-using BayesNet.Inference;
 using BayesNet.Layers;
 using BayesNet.Likelihoods;
-using BayesNet.Prediction;
 using BayesNet.Runtime;
 using BayesNet.Training;
 using TorchSharp;
@@ -22,7 +20,6 @@ switch (args[0])
     case "all":
         Exchange(ranks);
         Gradients(ranks);
-        Ensemble(ranks);
         Steps(ranks, 100);
         break;
     case "posterior":
@@ -125,23 +122,6 @@ static void Gradients(ICollectives ranks)
             return cat([.. model.parameters().Select(parameter => parameter.grad!.reshape(-1))]);
         }
     }
-}
-
-// Three members, more or fewer than the ranks, against the same ensemble on one process.
-static void Ensemble(ICollectives ranks)
-{
-    (TrainingData data, nn.Module<Tensor, Tensor> unused) = Problem(0);
-    unused.Dispose();
-    var method = new DeepEnsemble(new MaximumAPosteriori { Training = new TrainerOptions { Epochs = 2, BatchSize = 32 } }) { Members = 3, Seed = 4 };
-    using FittedPosterior alone = method.Fit(Network, Likelihood, data);
-    using RankedEnsemble ensemble = method.FitOnRanks(ranks, Network, Likelihood, data);
-    using Predictive expected = alone.Predict(data.Inputs, 3), found = ensemble.Predict(data.Inputs, 3);
-    Require((expected.Mean - found.Mean).abs().max().item<float>() < 1e-6, "ensemble, mean");
-    Require((expected.StdDev - found.StdDev).abs().max().item<float>() < 1e-6, "ensemble, standard deviation");
-    Require(Math.Abs(alone.LogLikelihood(data, 3) - ensemble.LogLikelihood(data, 3)) < 1e-6, "ensemble, log likelihood");
-
-    static nn.Module<Tensor, Tensor> Network() => nn.Sequential(("hidden", nn.Linear(3, 10)), ("tanh", nn.Tanh()), ("out", nn.Linear(10, 1)));
-    static Likelihood Likelihood() => new GaussianLikelihood();
 }
 
 // A number of steps, compiled and through autograd; the prints of all ranks, which have to be one.

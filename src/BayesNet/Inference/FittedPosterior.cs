@@ -53,10 +53,17 @@ public abstract class FittedPosterior : IDisposable
     /// <exception cref="ArgumentException">Targets and inputs have different numbers of rows, or the targets do not fit the network's output.</exception>
     public Tensor LogDensity(Tensor inputs, Tensor targets, int samples = 100, PredictionOptions? options = null)
     {
-        SampleRunExtensions.RequireRows(inputs, targets);
         int used = SamplesUsed(samples);
         using var scope = NewDisposeScope();
-        return (options ?? PredictionOptions.Default).LogDensity(used, (range, own) => LogDensityCore(inputs, targets, range, own), Peers).MoveToOuterDisposeScope();
+        Tensor density = (options ?? PredictionOptions.Default).LogDensity(
+            used,
+            (range, own) =>
+            {
+                SampleRunExtensions.RequireRows(inputs, targets);
+                return LogDensityCore(inputs, targets, range, own);
+            },
+            Peers);
+        return density.MoveToOuterDisposeScope();
     }
 
     /// <summary>The mean log predictive density of data in nats an example; <see cref="LogDensity"/> averaged over the rows.</summary>
