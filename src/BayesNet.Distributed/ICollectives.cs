@@ -58,6 +58,11 @@ public interface ICollectives : IDisposable
 /// <summary>A reduction under way.</summary>
 public interface IPendingReduction
 {
+    /// <summary>Lets an engine that works in its calls alone go on with its work, and returns at once.</summary>
+    void Progress()
+    {
+    }
+
     /// <summary>Returns when the tensor holds the result; further calls return at once.</summary>
     /// <exception cref="CollectiveException">The engine reports an error.</exception>
     void Wait();

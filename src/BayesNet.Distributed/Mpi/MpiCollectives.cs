@@ -147,6 +147,8 @@ public sealed unsafe class MpiCollectives : ICollectives
     {
         private bool _done;
 
+        public void Progress() => Check(MPI_Test(ref request, out _, 0), what);
+
         public void Wait()
         {
             if (_done)
