@@ -26,10 +26,10 @@ internal sealed record ReduceRow(long Bytes, double Seconds);
 
 /// <summary>An epoch on two ranks whose exchange begins within the backward pass, and behind it.</summary>
 /// <param name="Network">Its widths.</param>
-/// <param name="Link">What the exchange goes through.</param>
+/// <param name="IsSimulated">Whether the exchange takes as long as over <see cref="RankWorker.Link"/>.</param>
 /// <param name="BehindSeconds">The median time of an epoch whose exchange begins behind the backward pass.</param>
 /// <param name="WithinSeconds">The same of one whose exchange begins within; the epochs take turns.</param>
-internal sealed record OverlapRow(string Network, string Link, double BehindSeconds, double WithinSeconds);
+internal sealed record OverlapRow(string Network, bool IsSimulated, double BehindSeconds, double WithinSeconds);
 
 /// <summary>What a job found.</summary>
 internal sealed record RankFindings(List<EpochRow> Epochs, List<ReduceRow> Reductions, List<OverlapRow> Overlaps);
@@ -40,7 +40,8 @@ internal static class RankWorker
     public const string Name = "ranks-worker";
     public const int Batch = 256, Steps = 16;
 
-    private static readonly (string Name, RingModel? Model)[] Links = [("shared memory", null), ("2.5 Gbit/s, simulated", new RingModel(20e-6, 3.2e-9))];
+    /// <summary>A link of 2.5 Gbit/s, and 20 us a message.</summary>
+    public static RingModel Link { get; } = new(20e-6, 3.2e-9);
 
     public static Command Command()
     {
@@ -56,7 +57,7 @@ internal static class RankWorker
             var found = new RankFindings(
                 [.. networks.Select(widths => Epoch(ranks, widths, less ? 4 : 7))],
                 ranks.Size > 1 ? Reductions(ranks, less) : [],
-                ranks.Size > 1 ? [.. from widths in networks where widths[0] > 100 from link in Links select Overlap(ranks, widths, link.Name, link.Model)] : []);
+                ranks.Size > 1 ? [.. from widths in networks where widths[0] > 100 from simulated in new[] { false, true } select Overlap(ranks, widths, simulated)] : []);
             if (ranks.Rank == 0)
                 Console.WriteLine(JsonSerializer.Serialize(found));
         });
@@ -71,12 +72,12 @@ internal static class RankWorker
         return new EpochRow(string.Join('-', widths), ranks.Size, parameters, Steps, Measure.Median(seconds), Measure.Median([.. clock.Shares.Skip(1)]));
     }
 
-    private static OverlapRow Overlap(ICollectives ranks, long[] widths, string name, RingModel? link)
+    private static OverlapRow Overlap(ICollectives ranks, long[] widths, bool simulated)
     {
-        using var linked = new LinkedCollectives(ranks, link);
+        using var linked = new LinkedCollectives(ranks, simulated ? Link : null);
         (FitResult fit, _) = Fit(linked, widths, 20, new Turns(linked));
         ILookup<bool, double> seconds = fit.History.Skip(2).ToLookup(epoch => epoch.Epoch % 2 == 0, epoch => epoch.Duration.TotalSeconds);
-        return new OverlapRow(string.Join('-', widths), name, Measure.Median([.. seconds[false]]), Measure.Median([.. seconds[true]]));
+        return new OverlapRow(string.Join('-', widths), simulated, Measure.Median([.. seconds[false]]), Measure.Median([.. seconds[true]]));
     }
 
     private static (FitResult Fit, long Parameters) Fit(ICollectives ranks, long[] widths, int epochs, ITrainingCallback callback)
