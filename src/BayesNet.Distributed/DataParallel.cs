@@ -1,7 +1,6 @@
 using System.Security.Cryptography;
 using System.Text;
 using BayesNet.Estimators;
-using BayesNet.Inference;
 using BayesNet.Kernels;
 using BayesNet.Runtime;
 using BayesNet.Training;
