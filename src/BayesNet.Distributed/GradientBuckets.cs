@@ -6,8 +6,8 @@ using static TorchSharp.torch;
 namespace BayesNet.Distributed;
 
 /// <summary>
-/// The gradients of a set of parameters in buckets, contiguous memory that is reduced at a stroke: many small gradients cost one message, and a
-/// bucket is on its way while the gradients of the next are computed.
+/// The gradients of a set of parameters in buckets, contiguous memory that is reduced at a stroke: many small gradients cost one message. Where
+/// the ranks overlap, a bucket is on its way while the gradients of the next are computed.
 /// </summary>
 /// <remarks>
 /// <para>
@@ -79,12 +79,14 @@ internal sealed class GradientBuckets : IDisposable
     /// <summary>A gradient is complete; the reduction begins where it was the last of its bucket, and those before have begun.</summary>
     internal void Complete(Parameter parameter)
     {
+        if (!_ranks.Overlaps)
+            return;
         if (_of.TryGetValue(parameter.Handle, out Bucket? own))
             own.Missing--;
         for (int i = 0; i < _begun; i++)
             _pending[i].Progress();
         while (_begun < _buckets.Count && _buckets[_begun].Missing == 0)
-            BeginNext();
+            Fill(_begun++, begin: true);
     }
 
     /// <summary>Sums gradients and values over all ranks.</summary>
@@ -95,16 +97,20 @@ internal sealed class GradientBuckets : IDisposable
     {
         using var scope = NewDisposeScope();
         using var _ = no_grad();
-        while (_begun < _buckets.Count)
-            BeginNext();
+        bool overlaps = _ranks.Overlaps;
+        for (int i = _begun; i < _buckets.Count; i++)
+            Fill(i, overlaps);
         Span<double> sums = TensorMemory.Span<double>(_shared);
         (sums[0], sums[1], sums[2]) = (values[0], values[1], failed ? 1 : 0);
         _ranks.AllReduce(_shared);
         values[0] = sums[0];
         values[1] = sums[1];
-        for (int i = 0; i < _pending.Length; i++)
+        for (int i = 0; i < _buckets.Count; i++)
         {
-            _pending[i].Wait();
+            if (overlaps)
+                _pending[i].Wait();
+            else
+                _ranks.AllReduce(_buckets[i].Memory);
             _buckets[i].HandOver(sums[Front..]);
         }
 
@@ -125,11 +131,11 @@ internal sealed class GradientBuckets : IDisposable
         members.ForEach(i => _of.Add(_trained[i].Handle, bucket));
     }
 
-    private void BeginNext()
+    private void Fill(int bucket, bool begin)
     {
-        Bucket next = _buckets[_begun];
-        next.Fill(TensorMemory.Span<double>(_shared)[Front..]);
-        _pending[_begun++] = _ranks.BeginAllReduce(next.Memory);
+        _buckets[bucket].Fill(TensorMemory.Span<double>(_shared)[Front..]);
+        if (begin)
+            _pending[bucket] = _ranks.BeginAllReduce(_buckets[bucket].Memory);
     }
 
     private sealed class Bucket : IDisposable

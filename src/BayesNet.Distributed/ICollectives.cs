@@ -31,6 +31,12 @@ public interface ICollectives : IDisposable
     /// <summary>How many there are.</summary>
     int Size { get; }
 
+    /// <summary>
+    /// Whether a reduction that has begun goes on while the process computes, so that a trainer begins it as soon as its gradients are there rather than
+    /// behind the backward pass; false where an engine doesn't say.
+    /// </summary>
+    bool Overlaps => false;
+
     /// <summary>Replaces a tensor by its reduction over all ranks.</summary>
     /// <param name="tensor">Contiguous; float32, float64 or int64.</param>
     /// <param name="reduction">What it is replaced by.</param>

@@ -93,6 +93,8 @@ public sealed class RankStateTests : IDisposable
 
         public int Size => inner.Size;
 
+        public bool Overlaps => true;
+
         internal Action? Begun { get; set; }
 
         internal int Skip { get; set; }

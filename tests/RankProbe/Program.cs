@@ -17,7 +17,7 @@ using static TorchSharp.torch;
 NativeLibraries.Load();
 set_num_threads(1);
 using var scope = NewDisposeScope();
-using ICollectives ranks = Collectives.Create(args[0] is "hang" or "stray" ? TimeSpan.FromSeconds(1) : TimeSpan.FromSeconds(60));
+using ICollectives ranks = Collectives.Create(args[0] is "hang" or "stop" or "stray" ? TimeSpan.FromSeconds(1) : TimeSpan.FromSeconds(60));
 switch (args[0])
 {
     case "all":
@@ -36,6 +36,17 @@ switch (args[0])
             Thread.Sleep(Timeout.Infinite);
         ranks.Barrier();
         break;
+    case "stop":
+        // One rank is stopped while all are within a large reduction, or between two.
+        using (Tensor much = zeros([1 << 25]))
+        {
+            ranks.Barrier();
+            if (ranks.Rank == ranks.Size - 1)
+                System.Diagnostics.Process.Start("sh", ["-c", $"sleep 0.3; kill -STOP {Environment.ProcessId}"]);
+            while (true)
+                ranks.AllReduce(much);
+        }
+
     case "stray":
         // One rank ends while the others wait for it.
         if (ranks.Rank != ranks.Size - 1)

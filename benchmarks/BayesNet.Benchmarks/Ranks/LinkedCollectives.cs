@@ -5,30 +5,28 @@ using static TorchSharp.torch;
 namespace BayesNet.Benchmarks.Ranks;
 
 /// <summary>
-/// Collectives whose reductions begin when they are told to, or only when one is waited for; and that take as long as a link of a given speed between
-/// two ranks, which carries one after the other and takes no processor's time, would need for them.
+/// Collectives whose reductions trainers begin within the backward pass or behind it, by a switch; and that take as long as a link of a given speed
+/// between two ranks would need for them, which carries one after the other and takes no processor's time.
 /// </summary>
 internal sealed class LinkedCollectives(ICollectives inner, RingModel? link) : ICollectives
 {
-    private readonly List<Pending> _put = [];
     private double _free;
 
     public int Rank => inner.Rank;
 
     public int Size => inner.Size;
 
-    /// <summary>Whether a reduction begins at once.</summary>
-    public bool Overlaps { get; set; } = true;
+    public bool Overlaps { get; set; }
+
+    public void AllReduce(Tensor tensor, Reduction reduction = Reduction.Sum)
+    {
+        double arrives = Arrival(tensor);
+        inner.AllReduce(tensor, reduction);
+        WaitUntil(arrives);
+    }
 
     public IPendingReduction BeginAllReduce(Tensor tensor, Reduction reduction = Reduction.Sum)
-    {
-        var pending = new Pending(this, tensor, reduction);
-        if (Overlaps)
-            pending.Begin();
-        else
-            _put.Add(pending);
-        return pending;
-    }
+        => new Pending(inner.BeginAllReduce(tensor, reduction), Arrival(tensor));
 
     public void Broadcast(Tensor tensor, int root = 0) => inner.Broadcast(tensor, root);
 
@@ -41,31 +39,22 @@ internal sealed class LinkedCollectives(ICollectives inner, RingModel? link) : I
 
     private static double Now() => Stopwatch.GetTimestamp() / (double)Stopwatch.Frequency;
 
-    private sealed class Pending(LinkedCollectives owner, Tensor tensor, Reduction reduction) : IPendingReduction
+    private static void WaitUntil(double time)
     {
-        private IPendingReduction? _inner;
-        private double _arrives;
+        while (Now() < time)
+            Thread.Sleep(0);
+    }
 
-        public void Begin()
-        {
-            if (owner.Link is { } link)
-                owner._free = _arrives = Math.Max(Now(), owner._free) + link.Seconds(2, tensor.numel() * tensor.element_size());
-            _inner = owner.Inner.BeginAllReduce(tensor, reduction);
-        }
+    private double Arrival(Tensor tensor) => link is null ? 0 : _free = Math.Max(Now(), _free) + link.Seconds(2, tensor.numel() * tensor.element_size());
 
-        public void Progress() => _inner?.Progress();
+    private sealed class Pending(IPendingReduction inner, double arrives) : IPendingReduction
+    {
+        public void Progress() => inner.Progress();
 
         public void Wait()
         {
-            owner._put.ForEach(pending => pending.Begin());
-            owner._put.Clear();
-            _inner!.Wait();
-            while (Now() < _arrives)
-                Thread.Sleep(0);
+            inner.Wait();
+            WaitUntil(arrives);
         }
     }
-
-    private ICollectives Inner => inner;
-
-    private RingModel? Link => link;
 }
