@@ -1,4 +1,3 @@
-using BayesNet.Estimators;
 using BayesNet.Layers;
 using BayesNet.Likelihoods;
 using BayesNet.Training;
