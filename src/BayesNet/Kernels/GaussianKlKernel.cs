@@ -107,7 +107,11 @@ internal static unsafe class GaussianKlKernel
             long i = begin;
             double sum = 0;
             if (Vector.IsHardwareAccelerated)
-                sum = memory.Mask == null ? Vectors(ref i, end) : MaskedVectors(ref i, end);
+            {
+                i = end - (end - begin) % Vector<T>.Count;
+                sum = memory.Mask == null ? Vectors(begin, i) : MaskedVectors(begin, i);
+            }
+
             Memory<T> m = memory;
             for (; i < end; i++)
             {
@@ -125,19 +129,24 @@ internal static unsafe class GaussianKlKernel
             return sum;
         }
 
-        private double Vectors(ref long i, long end)
+        // Not inlined: the loops around it would use up what the compiler inlines into one method, and leave calls in this one.
+        [MethodImpl(MethodImplOptions.NoInlining)]
+        private double Vectors(long begin, long end)
         {
-            (Memory<T> m, Entry<T> form) = (memory, entry);
+            Entry<T> form = entry;
+            T* means = memory.Mean, scales = memory.Scale, ofMean = memory.MeanGradient, ofScale = memory.ScaleGradient;
+            bool add = memory.Add;
             Vector<double> low = default, high = default;
-            for (; i <= end - Vector<T>.Count; i += Vector<T>.Count)
+            for (long i = begin; i < end; i += Vector<T>.Count)
             {
-                Vector<T> mean = Vector.Load(m.Mean + i);
-                TScale.Of(Vector.Load(m.Scale + i), out Vector<T> variance, out Vector<T> logScale, out Vector<T> slope);
+                Vector<T> mean = Vector.Load(means + i);
+                TScale.Of(Vector.Load(scales + i), out Vector<T> variance, out Vector<T> logScale, out Vector<T> slope);
                 form.Gradient(mean, variance, out Vector<T> inMean, out Vector<T> inLogScale);
-                if (m.MeanGradient != null)
-                    (m.Add ? Vector.Load(m.MeanGradient + i) + inMean : inMean).Store(m.MeanGradient + i);
-                if (m.ScaleGradient != null)
-                    (m.Add ? Vector.Load(m.ScaleGradient + i) + inLogScale * slope : inLogScale * slope).Store(m.ScaleGradient + i);
+                inLogScale *= slope;
+                if (ofMean != null)
+                    (add ? Vector.Load(ofMean + i) + inMean : inMean).Store(ofMean + i);
+                if (ofScale != null)
+                    (add ? Vector.Load(ofScale + i) + inLogScale : inLogScale).Store(ofScale + i);
                 (Vector<double> first, Vector<double> second) = InDouble.Widen(form.Value(mean, logScale, variance));
                 low += first;
                 high += second;
@@ -147,11 +156,12 @@ internal static unsafe class GaussianKlKernel
         }
 
         /// <summary>Of the entries that the mask keeps, the constant with them. What it leaves out may hold anything.</summary>
-        private double MaskedVectors(ref long i, long end)
+        [MethodImpl(MethodImplOptions.NoInlining)]
+        private double MaskedVectors(long begin, long end)
         {
             (Memory<T> m, Entry<T> form) = (memory, entry);
             Vector<double> low = default, high = default, kept = default;
-            for (; i <= end - Vector<T>.Count; i += Vector<T>.Count)
+            for (long i = begin; i < end; i += Vector<T>.Count)
             {
                 Vector<T> mask = Vector.Load(m.Mask + i);
                 if (Vector.EqualsAll(mask, Vector<T>.Zero))
