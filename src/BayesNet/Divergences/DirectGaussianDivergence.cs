@@ -16,7 +16,8 @@ internal static unsafe class DirectGaussianDivergence
 {
     /// <summary>Whether the pair has this form, wherever its parameters are.</summary>
     internal static bool Fits(Posterior posterior, Prior prior)
-        => posterior is MeanFieldGaussian && prior is GaussianPrior { IsScalar: true } && KlDivergences.FormOf(posterior, prior) == (typeof(Posterior), typeof(GaussianPrior));
+        => posterior is MeanFieldGaussian && prior is GaussianPrior { IsScalar: true }
+            && KlDivergences.FormOf(posterior, prior) == (typeof(Posterior), typeof(GaussianPrior));
 
     /// <summary>Whether a pair that <see cref="Fits"/> has its parameters and their gradients in memory that a kernel can read.</summary>
     internal static bool IsInReach(Posterior posterior)
@@ -54,7 +55,8 @@ internal static unsafe class DirectGaussianDivergence
     /// null, and not of weights that are pruned.
     /// </summary>
     internal static double Accumulate(
-        ScaleParameterization form, Tensor mean, Tensor scale, Tensor? mask, Tensor? meanGradient, Tensor? scaleGradient, bool add, GaussianPrior prior, double weight)
+        ScaleParameterization form, Tensor mean, Tensor scale, Tensor? mask, Tensor? meanGradient, Tensor? scaleGradient, bool add, GaussianPrior prior,
+        double weight)
     {
         bool isLog = ReferenceEquals(form, ScaleParameterization.Log);
         return mean.dtype == ScalarType.Float32

@@ -34,7 +34,8 @@ internal sealed class GaussianDivergenceNode : GraphNode
         for (int i = 0; i < terms.Length; i++)
         {
             var q = (MeanFieldGaussian)pairs[i].Posterior;
-            terms[i] = new Term(q.ScaleParameterization, (GaussianPrior)pairs[i].Prior, inputs.Count, q.MeanParameter.requires_grad, q.ScaleParameter.requires_grad, q.Mask is not null);
+            terms[i] = new Term(
+                q.ScaleParameterization, (GaussianPrior)pairs[i].Prior, inputs.Count, q.MeanParameter.requires_grad, q.ScaleParameter.requires_grad, q.Mask is not null);
             inputs.Add(q.MeanParameter);
             inputs.Add(q.ScaleParameter);
             if (q.Mask is { } mask)

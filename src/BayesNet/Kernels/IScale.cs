@@ -42,7 +42,7 @@ internal readonly struct SoftplusScale<T> : IScale<T>
     {
         Vector<T> exp = VectorExp.Exp(-Vector.Abs(rho)), sum = Vector<T>.One + exp;
 
-        // ln(1 + x), with the rounding of 1 + x taken out again (Higham 2002, section 1.14.1).
+        // ln(1 + x), with the rounding of 1 + x taken out again (Goldberg 1991, theorem 4).
         Vector<T> rounded = sum - Vector<T>.One;
         Vector<T> log = Vector.ConditionalSelect(Vector.Equals(rounded, Vector<T>.Zero), exp, Log(sum) * exp / rounded);
         Vector<T> sigma = Vector.Max(rho, Vector<T>.Zero) + log;

@@ -63,7 +63,11 @@ public sealed record MeanFieldGaussianSpecification : PosteriorSpecification
         if (InitialShareOfPrior is not { } share)
             return Create(initialMean, layout);
         if (prior is not GaussianPrior gaussian)
-            throw new NotSupportedException($"InitialShareOfPrior is a share of a GaussianPrior's standard deviation, and the prior is a {prior.GetName()}; set InitialStdDev in its place.");
+        {
+            throw new NotSupportedException(
+                $"InitialShareOfPrior is a share of a GaussianPrior's standard deviation, and the prior is a {prior.GetName()}; set InitialStdDev in its place.");
+        }
+
         if (gaussian.IsScalar)
             return new MeanFieldGaussian(initialMean, share * gaussian.ScalarStdDev, Scale);
         using var scope = NewDisposeScope();
