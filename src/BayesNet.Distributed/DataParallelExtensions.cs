@@ -16,12 +16,15 @@ public static class DataParallelExtensions
     /// <see cref="VariationalTrainer.Step"/>, are given the rank's own rows instead, on each rank as many times.
     /// </para>
     /// <para>
-    /// The trainer starts from rank 0's parameters. Rank 0 draws the noise that it would draw alone, the others from seeds of their own; they also
-    /// seed libtorch's global generator (dropout layers) by their rank. The gradients are those of the union of the rows, the KL term counts
+    /// The trainer starts from rank 0's parameters. The noise of a step is that of seed, rank and step; libtorch's global generator (dropout layers) is seeded so too. The gradients are those of the union of the rows, the KL term counts
     /// once, and parameters stay the same on all ranks to the last bit. Losses, scores of validation rows and the history are of all ranks; progress
     /// and checkpoints come from rank 0 alone, and any number of ranks, one too, resumes from them by <see cref="VariationalTrainer.Resume"/>, called
-    /// on every rank. Callbacks run on every rank. Buffers, the running statistics of batch normalisation, stay each rank's own, and a
-    /// checkpoint has rank 0's.
+    /// on every rank. Callbacks run on every rank. Running statistics of batch normalisation are averaged over the ranks in every step;
+    /// other buffers stay each rank's own, and a checkpoint has rank 0's.
+    /// </para>
+    /// <para>
+    /// What fails on one rank (a loss that is not finite, a callback, a checkpoint that can't be written) throws there, and on the others, in what they do
+    /// together next, a <see cref="CollectiveException"/> that names rank and reason; a <see cref="NonFiniteLossException"/> is one on all of them.
     /// </para>
     /// </remarks>
     /// <param name="options">How to train. <see cref="TrainerOptions.Seed"/> must be set.</param>

@@ -31,6 +31,12 @@ public interface ICollectives : IDisposable
     /// <summary>How many there are.</summary>
     int Size { get; }
 
+    /// <summary>
+    /// Whether a reduction that has begun goes on while the process computes, so that a trainer begins it as soon as its gradients are there rather than
+    /// behind the backward pass; false where an engine doesn't say.
+    /// </summary>
+    bool Overlaps => false;
+
     /// <summary>Replaces a tensor by its reduction over all ranks.</summary>
     /// <param name="tensor">Contiguous; float32, float64 or int64.</param>
     /// <param name="reduction">What it is replaced by.</param>
@@ -58,6 +64,11 @@ public interface ICollectives : IDisposable
 /// <summary>A reduction under way.</summary>
 public interface IPendingReduction
 {
+    /// <summary>Lets an engine that works in its calls alone go on with its work, and returns at once.</summary>
+    void Progress()
+    {
+    }
+
     /// <summary>Returns when the tensor holds the result; further calls return at once.</summary>
     /// <exception cref="CollectiveException">The engine reports an error.</exception>
     void Wait();

@@ -1,6 +1,8 @@
 using BayesNet.Estimators;
+using BayesNet.Maps;
 using BayesNet.Posteriors;
 using BayesNet.Priors;
+using static TorchSharp.torch;
 
 namespace BayesNet.Layers;
 
@@ -44,4 +46,20 @@ public sealed record BayesOptions
 
     /// <summary>Draws a step of a Monte Carlo KL, where the posterior and prior have no closed form; 1 by default.</summary>
     public int KlSamples { get; init; } = 1;
+
+    /// <summary>The posterior and the prior of a weight.</summary>
+    /// <param name="mean">Where the posterior's means start.</param>
+    /// <param name="layout">Which dimensions count outputs and inputs.</param>
+    /// <param name="fanIn">The number of terms that one output adds up.</param>
+    internal (Posterior Posterior, Prior Prior) OfWeight(Tensor mean, WeightLayout layout, long fanIn) => Create(Posterior, Prior, mean, layout, fanIn);
+
+    /// <summary>The same of a bias.</summary>
+    internal (Posterior Posterior, Prior Prior) OfBias(Tensor mean)
+        => Create(BiasPosterior ?? Posterior, BiasPrior ?? Prior, mean, WeightLayout.OutputsFirst, fanIn: 1);
+
+    private static (Posterior Posterior, Prior Prior) Create(PosteriorSpecification posterior, PriorSpecification prior, Tensor mean, WeightLayout layout, long fanIn)
+    {
+        Prior own = prior.Create(mean, fanIn);
+        return (posterior.Create(mean, layout, own), own);
+    }
 }

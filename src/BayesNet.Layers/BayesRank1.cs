@@ -95,9 +95,8 @@ public sealed class BayesRank1 : nn.Module<Tensor, Tensor>, IBayesianModule
             Tensor means = ones(shape, dtype: weight.dtype, device: weight.device);
             if (components > 1)
                 means = means.Plus(randn(shape, dtype: weight.dtype, device: weight.device).Times(spread));
-            Posterior own = options.Posterior.Create(means);
+            (Posterior own, _prior) = (options with { Prior = options.Prior.Shifted(1) }).OfWeight(means, WeightLayout.OutputsFirst, fanIn: 1);
             _factors = components == 1 ? own : new EqualMixture(own);
-            _prior = options.Prior.Shifted(1).Create(means);
         }
 
         _estimator = ReferenceEquals(options.Estimator, Estimator.LocalReparameterization) ? Estimator.WeightsPerExample : options.Estimator;

@@ -53,13 +53,9 @@ public abstract class BayesianLayer : nn.Module<Tensor, Tensor>, IBayesianAffine
         using (no_grad())
         {
             (Tensor weight, Tensor? bias) = initial();
-            _weight = options.Posterior.Create(weight, map.Layout);
-            _weightPrior = options.Prior.Create(weight);
+            (_weight, _weightPrior) = options.OfWeight(weight, map.Layout, map.Summands);
             if (bias is not null)
-            {
-                _bias = (options.BiasPosterior ?? options.Posterior).Create(bias);
-                _biasPrior = (options.BiasPrior ?? options.Prior).Create(bias);
-            }
+                (_bias, _biasPrior) = options.OfBias(bias);
         }
 
         _estimator = options.Estimator;

@@ -55,6 +55,8 @@ public sealed class DataParallelTests : IDisposable
             using var own = NewDisposeScope();
             using nn.Module<Tensor, Tensor> model = Model(Estimator.SharedWeights);
             using var likelihood = new GaussianLikelihood();
+            if (given.Peers is { } peers)
+                given = given with { Peers = new SameNoise(peers, model) };
             using var trainer = new VariationalTrainer(model, likelihood, 103, given);
             model.SeedNoise(9);
             (long start, long length) = given.Peers?.Slice(13) ?? (0, 13);
@@ -66,7 +68,7 @@ public sealed class DataParallelTests : IDisposable
 
     /// <summary>Each rank draws its own noise: the gradient is the sum of those that one process finds slice by slice with the noise of each.</summary>
     [Fact]
-    public void TheNoiseOfARankFollowsFromSeedAndRank()
+    public void TheNoiseOfARankFollowsFromSeedRankAndStep()
     {
         const int Size = 3;
         TrainerOptions options = new() { Seed = 5, Optimizer = parameters => optim.SGD(parameters, 0) };
@@ -88,8 +90,9 @@ public sealed class DataParallelTests : IDisposable
             using nn.Module<Tensor, Tensor> model = Model(Estimator.LocalReparameterization);
             using var likelihood = new GaussianLikelihood();
             using var trainer = new VariationalTrainer(model, likelihood, 103, options);
+            ulong seed = Seeds.Derive(options.Seed, rank)!.Value;
             foreach ((_, IBayesianModule module) in model.BayesianModules())
-                module.Noise.Seed = rank == 0 ? module.Noise.Seed : Seeds.Derive(module.Noise.Seed, rank);
+                module.Noise.Seed = Seeds.Next(ref seed);
             int start = (13 * rank + Size - 1) / Size, end = (13 * (rank + 1) + Size - 1) / Size;
             trainer.AccumulateGradients(_x[start..end], _y[start..end], 1);
             double[] part = [.. model.parameters().SelectMany(parameter => parameter.grad!.data<double>().ToArray())];
@@ -239,6 +242,32 @@ public sealed class DataParallelTests : IDisposable
         internal int Count { get; private set; }
 
         public void Report(TrainingProgress value) => Count++;
+    }
+
+    /// <summary>Peers whose noise is equal.</summary>
+    private sealed class SameNoise(IPeers inner, nn.Module model) : IPeers
+    {
+        public int Rank => inner.Rank;
+
+        public int Size => inner.Size;
+
+        public void Join(VariationalTrainer trainer) => inner.Join(trainer);
+
+        public void Sum(Span<double> values, long place) => inner.Sum(values, place);
+
+        public void BeginStep(IReadOnlyList<Parameter> trained, long step)
+        {
+            inner.BeginStep(trained, step);
+            model.SeedNoise(9);
+        }
+
+        public void Complete(Parameter parameter) => inner.Complete(parameter);
+
+        public void EndStep(Span<double> values, double share) => inner.EndStep(values, share);
+
+        public void Fail(Exception failure) => inner.Fail(failure);
+
+        public void Dispose() => inner.Dispose();
     }
 
     private sealed class TrainingRows(Tensor rows) : IDisposable

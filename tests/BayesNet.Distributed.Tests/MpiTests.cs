@@ -76,6 +76,16 @@ public sealed partial class MpiTests : IDisposable
         Assert.Matches($"BayesNet: rank {ranks - 1} \\(process \\d+ on .+\\).* did not come to barrier \\d+ within 1 s", error);
     }
 
+    /// <summary>A rank that is stopped within a reduction that all have come to ends the job as well; which it was, nobody can tell.</summary>
+    [Fact]
+    public void ARankThatStopsWithinAReductionEndsTheJob()
+    {
+        using Job job = Job.Start(2, "stop");
+        (_, int code, string error) = job.End();
+        Assert.NotEqual(0, code);
+        Assert.Matches(@"BayesNet: rank \d \(process \d+ on .+\) (has been in all-reduce \d+ for 1 s|.*did not come to barrier \d+ within 1 s)", error);
+    }
+
     private static void Examine(Job job, int ranks)
     {
         (string[] lines, int code, string error) = job.End();

@@ -5,6 +5,7 @@ using BayesNet.Distributed;
 using BayesNet.Estimators;
 using BayesNet.Layers;
 using BayesNet.Likelihoods;
+using BayesNet.Posteriors;
 using BayesNet.Runtime;
 using BayesNet.Training;
 using TorchSharp;
@@ -14,13 +15,14 @@ using static TorchSharp.torch;
 NativeLibraries.Load();
 set_num_threads(1);
 using var scope = NewDisposeScope();
-using ICollectives ranks = Collectives.Create(args[0] is "hang" or "stray" ? TimeSpan.FromSeconds(1) : TimeSpan.FromSeconds(60));
+using ICollectives ranks = Collectives.Create(args[0] is "hang" or "stop" or "stray" ? TimeSpan.FromSeconds(1) : TimeSpan.FromSeconds(60));
 switch (args[0])
 {
     case "all":
         Exchange(ranks);
         Gradients(ranks);
         Steps(ranks, 100);
+        Resumed(ranks);
         break;
     case "posterior":
         PosteriorWork.Run(ranks);
@@ -34,6 +36,17 @@ switch (args[0])
             Thread.Sleep(Timeout.Infinite);
         ranks.Barrier();
         break;
+    case "stop":
+        // One rank is stopped while all are within a large reduction, or between two.
+        using (Tensor much = zeros([1 << 25]))
+        {
+            ranks.Barrier();
+            if (ranks.Rank == ranks.Size - 1)
+                System.Diagnostics.Process.Start("sh", ["-c", $"sleep 0.3; kill -STOP {Environment.ProcessId}"]);
+            while (true)
+                ranks.AllReduce(much);
+        }
+
     case "stray":
         // One rank ends while the others wait for it.
         if (ranks.Rank != ranks.Size - 1)
@@ -116,9 +129,8 @@ static void Gradients(ICollectives ranks)
         using (model)
         {
             using var likelihood = new GaussianLikelihood();
-            using var trainer = new VariationalTrainer(model, likelihood, data.Count, options);
-            model.SeedNoise(9);
-            trainer.Step(data.Inputs[start..end].to(ScalarType.Float64), data.Targets[start..end].to(ScalarType.Float64));
+            using var trainer = new VariationalTrainer(model, likelihood, data.Count, options with { Epochs = 1, Callbacks = [new SameNoise(model)] });
+            trainer.Fit([(data.Inputs[start..end].to(ScalarType.Float64), data.Targets[start..end].to(ScalarType.Float64))]);
             return cat([.. model.parameters().Select(parameter => parameter.grad!.reshape(-1))]);
         }
     }
@@ -142,6 +154,36 @@ static void Steps(ICollectives ranks, int count)
             string history = string.Join(" ", fit.History.Select(epoch => epoch.Elbo.ToString("R", CultureInfo.InvariantCulture)));
             Console.WriteLine($"{(compile ? "compiled" : "autograd")} {print} {Convert.ToHexStringLower(SHA256.HashData(System.Text.Encoding.UTF8.GetBytes(history)))} of rank {ranks.Rank}");
         }
+    }
+}
+
+// A run that was stopped goes on to the last bit, though its last minibatch of an epoch leaves ranks without rows, a layer draws gamma variates, as many as it
+// takes, and dropout draws from the global generator.
+static void Resumed(ICollectives ranks)
+{
+    string checkpoint = Path.Combine(Path.GetTempPath(), $"bayesnet-ranks-{Environment.ProcessId}");
+    IReadOnlyList<string> paths = ranks.Map<int, string>([.. Enumerable.Range(0, ranks.Size)], _ => checkpoint);
+    string whole = Run(4, null, null), half = Run(2, paths[0], null), after = Run(4, paths[0], paths[0]);
+    Require(whole == after && whole != half, "resumed to the last bit");
+    ranks.Barrier();
+    if (ranks.Rank == 0)
+        File.Delete(checkpoint);
+
+    string Run(int epochs, string? save, string? from)
+    {
+        random.manual_seed(1);
+        Tensor x = randn(49, 3);
+        var heavy = new BayesOptions { Posterior = new MeanFieldStudentTSpecification(), Estimator = Estimator.SharedWeights };
+        using nn.Module<Tensor, Tensor> model = nn.Sequential(("hidden", bnn.Linear(3, 8, options: heavy)), ("dropout", nn.Dropout(0.2)), ("out", bnn.Linear(8, 1)));
+        using var likelihood = new GaussianLikelihood();
+        using var trainer = new VariationalTrainer(model, likelihood, 49, new TrainerOptions
+        {
+            Epochs = epochs, BatchSize = 16, Seed = 3, Checkpoint = save is null ? null : new CheckpointOptions(save),
+        }.OnRanks(ranks));
+        if (from is not null)
+            trainer.Resume(from);
+        trainer.Fit(new TrainingData(x, x.sum(dim: 1, keepdim: true)));
+        return Print(model.parameters());
     }
 }
 
@@ -188,6 +230,13 @@ static void Require(bool condition, string what)
 {
     if (!condition)
         throw new InvalidOperationException($"Not as expected: {what}.");
+}
+
+/// <summary>Makes the noise of every step the same, on all ranks.</summary>
+internal sealed class SameNoise(nn.Module model) : ITrainingCallback
+{
+    /// <inheritdoc/>
+    public void StepStarting(TrainingContext context) => model.SeedNoise(9);
 }
 
 /// <summary>Says each step, with rank and process.</summary>

@@ -18,23 +18,24 @@ internal sealed class RanksReport : Report
 
     protected override void Write(ReportDocument document, ReportOptions options)
     {
-        if (Run(2, options) is not { } two)
+        if (Run(2, options, tcp: false) is not { } two)
         {
             document.Paragraph("Open MPI's mpirun is not installed: not measured.");
             return;
         }
 
-        RankFindings one = Run(1, options)!;
+        RankFindings one = Run(1, options, tcp: false)!, tcp = Run(2, options, tcp: true)!;
         document.Section("An epoch on one rank and on two");
         document.Paragraph(
             $"{RankWorker.Steps} steps of {RankWorker.Batch} rows over all ranks together, local reparameterization, compiled, one thread a rank; medians of the epochs after the "
             + "first. One rank is the trainer as it is without ranks, which updates parameters in the same pass as their gradients; two can't, and exchange gradients first. "
-            + "The exchange's share is rank 0's time in collectives, waiting for the other rank included.");
-        List<Comparison> rows = [.. one.Epochs.Zip(two.Epochs, (alone, both) => new Comparison(alone, both))];
+            + "The exchange's share is rank 0's time in collectives, waiting for the other rank included. TCP is that of the machine itself, its loopback.");
+        List<Comparison> rows = [.. one.Epochs.Zip(two.Epochs, (alone, both) => new Comparison("shared memory", alone, both)), .. one.Epochs.Zip(tcp.Epochs, (alone, both) => new Comparison("TCP", alone, both))];
         document.Table(
             "epochs",
             rows,
             ("network", row => row.Alone.Network),
+            ("through", row => row.Through),
             ("exchanged a step, MB", row => Number(4e-6 * row.Both.Parameters)),
             ("one rank, ms", row => Number(1000 * row.Alone.EpochSeconds)),
             ("two ranks, ms", row => Number(1000 * row.Both.EpochSeconds)),
@@ -42,24 +43,31 @@ internal sealed class RanksReport : Report
             ("exchange's share", row => Percent(row.Both.NetworkShare)),
             ("GPU", _ => "not measured"));
         foreach (Comparison row in rows)
-            document.Finding($"{row.Alone.Network}: an epoch takes {Number(1000 * row.Alone.EpochSeconds)} ms on one rank and {Number(1000 * row.Both.EpochSeconds)} ms on two, of which the exchange is {Percent(row.Both.NetworkShare)}.");
+            document.Finding($"{row.Alone.Network}: an epoch takes {Number(1000 * row.Alone.EpochSeconds)} ms on one rank and {Number(1000 * row.Both.EpochSeconds)} ms on two through {row.Through}, of which the exchange is {Percent(row.Both.NetworkShare)}.");
 
-        RingModel model = RingModel.OfTwoRanks(two.Reductions);
+        RingModel model = RingModel.OfTwoRanks(two.Reductions), tcpModel = RingModel.OfTwoRanks(tcp.Reductions);
         document.Section("An all-reduce between two ranks");
-        document.Paragraph($"float32, in shared memory of this machine, after a barrier. The model 2 alpha + n beta with alpha = {Number(1e6 * model.Alpha)} us and beta = {Number(1e9 * model.Beta)} ns a byte is fitted to the smallest and the two largest.");
+        document.Paragraph(
+            $"float32, between two processes of this machine, after a barrier. The model 2 alpha + n beta is fitted to the smallest and the two largest: alpha = {Number(1e6 * model.Alpha)} us and beta = "
+            + $"{Number(1e9 * model.Beta)} ns a byte in shared memory, {Number(1e6 * tcpModel.Alpha)} us and {Number(1e9 * tcpModel.Beta)} ns a byte through TCP on the loopback.");
         document.Table(
             "reductions",
-            two.Reductions,
+            [.. two.Reductions.Zip(tcp.Reductions, (memory, sockets) => new Reduced(memory.Bytes, memory.Seconds, sockets.Seconds))],
             ("bytes", row => row.Bytes.ToString("N0", CultureInfo.InvariantCulture)),
-            ("measured, us", row => Number(1e6 * row.Seconds)),
-            ("model, us", row => Number(1e6 * model.Seconds(2, row.Bytes))));
+            ("shared memory, us", row => Number(1e6 * row.MemorySeconds)),
+            ("model, us", row => Number(1e6 * model.Seconds(2, row.Bytes))),
+            ("TCP, us", row => Number(1e6 * row.TcpSeconds)),
+            ("model, us ", row => Number(1e6 * tcpModel.Seconds(2, row.Bytes))));
+
+        if (two.Overlaps.Count > 0)
+            WriteOverlaps(document, [.. two.Overlaps.Select(row => new Overlapped(row.IsSimulated ? "shared memory, as slow as 2.5 Gbit/s" : "shared memory", row)), .. tcp.Overlaps.Where(row => !row.IsSimulated).Select(row => new Overlapped("TCP", row))]);
 
         document.Section("Predictions, not measurements");
         document.Paragraph(
             "Weak scaling: each rank keeps the rows that it has on two ranks, and its computing time; the step grows by the ring all-reduce, 2 (K - 1) alpha + 2 (K - 1)/K n beta. "
-            + "Efficiency is computing time over both, nothing overlapping. \"Here\" has the alpha and beta above, as if all ranks shared one machine's memory; the other two are "
+            + "Efficiency is computing time over both, nothing overlapping. The first two have the alpha and beta above, as if all ranks were on one such machine; the other two are "
             + "assumptions: the nominal rates of 10 and 100 Gbit/s, and 20 and 2 us a message. A ring is the worst choice for small tensors on many ranks: engines take trees there.");
-        (string Name, RingModel Model)[] networks = [("here", model), ("10 Gbit/s, assumed", new RingModel(20e-6, 0.8e-9)), ("100 Gbit/s, assumed", new RingModel(2e-6, 0.08e-9))];
+        (string Name, RingModel Model)[] networks = [("shared memory", model), ("TCP of one machine", tcpModel), ("10 Gbit/s, assumed", new RingModel(20e-6, 0.8e-9)), ("100 Gbit/s, assumed", new RingModel(2e-6, 0.08e-9))];
         List<Prediction> predictions =
         [
             .. from epoch in two.Epochs
@@ -77,12 +85,36 @@ internal sealed class RanksReport : Report
             ]);
     }
 
-    private sealed record Comparison(EpochRow Alone, EpochRow Both);
+    private static void WriteOverlaps(ReportDocument document, List<Overlapped> rows)
+    {
+        document.Section("The exchange within the backward pass");
+        document.Paragraph(
+            "Gradients go in buckets of 1 MB, those of the last layers first, each as soon as a compiled step has completed it, while those of the layers before are computed. "
+            + "Epochs on two ranks that do so and epochs that exchange behind the backward pass take turns in one run; medians. Between processes of one machine the exchange "
+            + "is copying by the very processors that compute, and a reduction that is waited for takes half the time of one that goes on by the side. One as slow as 2.5 Gbit/s is simulated: it ends no sooner than over a link that carries one bucket after the other and takes no "
+            + "processor's time, 20 us a message.");
+        document.Table(
+            "overlap",
+            rows,
+            ("network", row => row.Row.Network),
+            ("through", row => row.Through),
+            ("behind, ms an epoch", row => Number(1000 * row.Row.BehindSeconds)),
+            ("within, ms an epoch", row => Number(1000 * row.Row.WithinSeconds)),
+            ("behind / within", row => Number(row.Row.BehindSeconds / row.Row.WithinSeconds)));
+        foreach (Overlapped row in rows)
+            document.Finding($"{row.Row.Network} through {row.Through}: exchanging within the backward pass makes an epoch {Number(row.Row.BehindSeconds / row.Row.WithinSeconds)} times as fast as behind it.");
+    }
+
+    private sealed record Overlapped(string Through, OverlapRow Row);
+
+    private sealed record Reduced(long Bytes, double MemorySeconds, double TcpSeconds);
+
+    private sealed record Comparison(string Through, EpochRow Alone, EpochRow Both);
 
     private sealed record Prediction(string Network, string Between, double ComputingSeconds, double[] Efficiencies);
 
     /// <summary>The findings of a job; null where there is no mpirun.</summary>
-    private static RankFindings? Run(int ranks, ReportOptions options)
+    private static RankFindings? Run(int ranks, ReportOptions options, bool tcp)
     {
         ProcessStartInfo start = ChildProcess.Of(RankWorker.Name, options.Short ? "true" : "false");
         start.RedirectStandardError = false;
@@ -97,6 +129,13 @@ internal sealed class RanksReport : Report
 
         start.Environment["OMP_NUM_THREADS"] = "1";
         start.Environment["TERM"] = "dumb";
+        if (tcp)
+        {
+            // Open MPI's settings, as --mca has them.
+            start.Environment["OMPI_MCA_pml"] = "ob1";
+            start.Environment["OMPI_MCA_btl"] = "self,tcp";
+        }
+
         Process? process;
         try
         {

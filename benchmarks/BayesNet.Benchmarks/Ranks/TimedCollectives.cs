@@ -11,8 +11,17 @@ internal sealed class TimedCollectives(ICollectives inner) : ICollectives
 
     public int Size => inner.Size;
 
+    public bool Overlaps => inner.Overlaps;
+
     /// <summary>Seconds so far.</summary>
     public double Seconds { get; private set; }
+
+    public void AllReduce(Tensor tensor, Reduction reduction = Reduction.Sum)
+    {
+        long start = Stopwatch.GetTimestamp();
+        inner.AllReduce(tensor, reduction);
+        Add(start);
+    }
 
     public IPendingReduction BeginAllReduce(Tensor tensor, Reduction reduction = Reduction.Sum)
     {
@@ -42,6 +51,8 @@ internal sealed class TimedCollectives(ICollectives inner) : ICollectives
 
     private sealed class Pending(TimedCollectives owner, IPendingReduction inner) : IPendingReduction
     {
+        public void Progress() => inner.Progress();
+
         public void Wait()
         {
             long start = Stopwatch.GetTimestamp();

@@ -29,13 +29,13 @@ internal sealed class UciModel : IDisposable
         random.manual_seed(unchecked((long)seed));
         using var scope = NewDisposeScope();
         int inputs = rows.Inputs[0].Length;
-        double weightScale = settings.Hidden / Math.Sqrt(inputs), outputScale = settings.Output / Math.Sqrt(hidden);
 
         // Hidden units start as the prior would draw them: spread over the inputs.
+        double scale = settings.Hidden / Math.Sqrt(inputs);
         _network = nn.Sequential(
-            ("hidden", bnn.Linear(new Parameter(randn(hidden, inputs).mul(weightScale)), new Parameter(randn(hidden).mul(settings.Bias)), Layer(weightScale, settings.Bias))),
+            ("hidden", bnn.Linear(new Parameter(randn(hidden, inputs).mul(scale)), new Parameter(randn(hidden).mul(settings.Bias)), Layer(settings.Hidden, settings.Bias))),
             ("relu", nn.ReLU()),
-            ("output", bnn.Linear(hidden, heads, options: Layer(outputScale, 1))));
+            ("output", bnn.Linear(hidden, heads, options: Layer(settings.Output, 1))));
         _likelihood = heads == 1 ? new GaussianLikelihood(learnNoise: true) : new HeteroscedasticGaussianLikelihood(LeastNoise);
 
         var data = new TrainingData(_units.Inputs(rows), _units.Targets(rows));
@@ -51,12 +51,11 @@ internal sealed class UciModel : IDisposable
         });
         trainer.Fit(data);
 
-        BayesOptions Layer(double weight, double bias) => new()
+        BayesOptions Layer(double gain, double bias) => new()
         {
-            Prior = GaussianPrior.WithStdDev(weight),
+            Prior = GaussianPrior.ByFanIn(gain),
             BiasPrior = GaussianPrior.WithStdDev(bias),
-            Posterior = new MeanFieldGaussianSpecification { InitialStdDev = settings.Start * weight },
-            BiasPosterior = new MeanFieldGaussianSpecification { InitialStdDev = settings.Start * bias },
+            Posterior = new MeanFieldGaussianSpecification { InitialShareOfPrior = settings.Start },
         };
     }
 

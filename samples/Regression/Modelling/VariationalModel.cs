@@ -59,20 +59,23 @@ internal sealed class VariationalModel : FittedModel
         double hidden = settings.HiddenWeightScale / Math.Sqrt(inputs), fanIn = Math.Sqrt(settings.Hidden);
         Tensor output = tensor(new[] { settings.OutputScale / fanIn, settings.NoiseScale / fanIn }).unsqueeze(1);
 
+        var share = new MeanFieldGaussianSpecification { InitialShareOfPrior = settings.InitialStdDev };
+        var narrow = new MeanFieldGaussianSpecification { InitialStdDev = settings.InitialStdDev * output.min().item<double>() };
+
         // The hidden units start as the prior would draw them, not as a deterministic network's: spread over the inputs, and beyond.
         var weight = new Parameter(randn(settings.Hidden, inputs).mul(hidden));
         var bias = new Parameter(randn(settings.Hidden).mul(settings.HiddenBiasScale));
         return nn.Sequential(
-            ("hidden", bnn.Linear(weight, bias, Layer(GaussianPrior.WithStdDev(hidden), hidden, settings.HiddenBiasScale))),
+            ("hidden", bnn.Linear(weight, bias, Layer(GaussianPrior.ByFanIn(settings.HiddenWeightScale), settings.HiddenBiasScale, share))),
             ("bump", new Bump()),
-            ("output", bnn.Linear(settings.Hidden, 2, options: Layer(GaussianPrior.With(zeros_like(output), output), output.min().item<double>(), OutputBiasScale))));
+            ("output", bnn.Linear(settings.Hidden, 2, options: Layer(GaussianPrior.With(zeros_like(output), output), OutputBiasScale, narrow))));
 
-        BayesOptions Layer(PriorSpecification prior, double weightScale, double biasScale) => new()
+        BayesOptions Layer(PriorSpecification prior, double biasScale, PosteriorSpecification posterior) => new()
         {
             Prior = prior,
             BiasPrior = GaussianPrior.WithStdDev(biasScale),
-            Posterior = new MeanFieldGaussianSpecification { InitialStdDev = settings.InitialStdDev * weightScale },
-            BiasPosterior = new MeanFieldGaussianSpecification { InitialStdDev = settings.InitialStdDev * biasScale },
+            Posterior = posterior,
+            BiasPosterior = share,
             Estimator = settings.Estimator,
         };
     }

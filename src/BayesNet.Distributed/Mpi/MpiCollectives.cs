@@ -19,10 +19,14 @@ public sealed unsafe class MpiCollectives : ICollectives
     /// <summary>Tests before a waiting rank lets other threads run, and between one time and the next.</summary>
     private const int Patience = 256, Pause = 16;
 
+    /// <summary>Bytes up to which a reduction is one that can be asked whether it is done, which is quick for little and slow for much.</summary>
+    private const long Small = 4096;
+
     private readonly nint _world, _end;
     private readonly bool _finalizes;
     private readonly TimeSpan _timeout;
     private readonly RollCall _rollCall;
+    private readonly Timer _watch;
     private long _collective;
     private bool _disposed;
 
@@ -52,6 +56,7 @@ public sealed unsafe class MpiCollectives : ICollectives
         Check(MPI_Comm_size(_world, out int size), "size");
         (Rank, Size) = (rank, size);
         _rollCall = new RollCall(Duplicate(), rank, size, _timeout);
+        _watch = new Timer(_ => _rollCall.GiveUp($"all-reduce {_collective}"));
         _rollCall.Introduce(this.AllGather(RollCall.Name()));
     }
 
@@ -63,6 +68,33 @@ public sealed unsafe class MpiCollectives : ICollectives
 
     /// <inheritdoc/>
     public int Size { get; }
+
+    /// <summary>
+    /// Whether trainers begin their exchange within the backward pass; false by default. Open MPI moves such reductions on in its own calls alone,
+    /// and takes slower algorithms for them: between processes of one machine they cost more than they hide. On a network, measure it.
+    /// </summary>
+    public bool Overlaps { get; init; }
+
+    /// <inheritdoc/>
+    public void AllReduce(Tensor tensor, Reduction reduction = Reduction.Sum)
+    {
+        CollectiveArguments.Reducible(tensor, reduction, DeviceType.CPU);
+        ObjectDisposedException.ThrowIf(_disposed, this);
+        if (tensor.numel() * tensor.element_size() <= Small)
+        {
+            BeginAllReduce(tensor, reduction).Wait();
+            return;
+        }
+
+        // A call that ends with the result alone can't be given up; so all ranks have come before it begins.
+        Barrier();
+        _watch.Change(_timeout, Timeout.InfiniteTimeSpan);
+        Check(MPI_Allreduce(InPlace, TensorMemory.Pointer<byte>(tensor), (int)tensor.numel(), TypeOf(tensor.dtype), OperationOf(reduction), _world), "all-reduce");
+        _watch.Change(Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan);
+        if (reduction == Reduction.Mean)
+            CollectiveArguments.Divide(tensor, Size);
+        GC.KeepAlive(tensor);
+    }
 
     /// <inheritdoc/>
     public IPendingReduction BeginAllReduce(Tensor tensor, Reduction reduction = Reduction.Sum)
@@ -102,6 +134,7 @@ public sealed unsafe class MpiCollectives : ICollectives
         if (_disposed)
             return;
         _disposed = true;
+        _watch.Dispose();
         if (!_finalizes)
             return;
 
@@ -146,6 +179,8 @@ public sealed unsafe class MpiCollectives : ICollectives
     private sealed class Pending(MpiCollectives owner, nint request, string what, Tensor tensor, Reduction reduction) : IPendingReduction
     {
         private bool _done;
+
+        public void Progress() => Check(MPI_Test(ref request, out _, 0), what);
 
         public void Wait()
         {

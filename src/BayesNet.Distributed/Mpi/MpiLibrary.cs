@@ -71,6 +71,9 @@ internal static unsafe partial class MpiLibrary
     internal static partial int MPI_Comm_size(nint communicator, out int size);
 
     [LibraryImport(Name)]
+    internal static partial int MPI_Allreduce(nint send, void* receive, int count, nint type, nint operation, nint communicator);
+
+    [LibraryImport(Name)]
     internal static partial int MPI_Iallreduce(nint send, void* receive, int count, nint type, nint operation, nint communicator, out nint request);
 
     [LibraryImport(Name)]

@@ -58,9 +58,21 @@ internal sealed unsafe class RollCall(nint communicator, int rank, int size, Tim
         string message = rank < 2
             ? Describe(collective, what)
             : $"{_names[rank]} waited for {what} for {Seconds(waited)}; neither rank 0 nor rank 1 has said which rank is missing.";
+        Say(message);
+        Check(MPI_Abort(World, 1), "abort");
+    }
+
+    /// <summary>Ends this process, and the launcher the job, from another thread than that which is stuck in an exchange all ranks had come to.</summary>
+    internal void GiveUp(string what)
+    {
+        Say($"{_names[rank]} has been in {what} for {Seconds(timeout)}, to which all ranks had come: one has stopped within it.");
+        Environment.FailFast("A collective did not end.");
+    }
+
+    private static void Say(string message)
+    {
         Console.Error.WriteLine($"BayesNet: {message} The job ends; training goes on from its last checkpoint.");
         Console.Error.Flush();
-        Check(MPI_Abort(World, 1), "abort");
     }
 
     private string Describe(long collective, string what)

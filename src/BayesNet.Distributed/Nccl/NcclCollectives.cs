@@ -8,7 +8,7 @@ namespace BayesNet.Distributed.Nccl;
 
 /// <summary>
 /// GPUs, one a rank, through NCCL: tensors on CUDA. The processes find each other by collectives on the CPU, which stay in charge of starting and
-/// ending.
+/// ending, and of tensors on the CPU.
 /// </summary>
 /// <remarks>
 /// Every rank sees one GPU, device 0 (Slurm's <c>--gpus-per-task=1</c>, or CUDA_VISIBLE_DEVICES by the local rank). Operations are queued on
@@ -60,8 +60,11 @@ public sealed class NcclCollectives : ICollectives
     /// <inheritdoc/>
     public IPendingReduction BeginAllReduce(Tensor tensor, Reduction reduction = Reduction.Sum)
     {
-        CollectiveArguments.Reducible(tensor, reduction, DeviceType.CUDA);
+        ArgumentNullException.ThrowIfNull(tensor);
         ObjectDisposedException.ThrowIf(_disposed, this);
+        if (tensor.device_type == DeviceType.CPU)
+            return _processes.BeginAllReduce(tensor, reduction);
+        CollectiveArguments.Reducible(tensor, reduction, DeviceType.CUDA);
         nint memory = Address(tensor);
         Check(ncclAllReduce(memory, memory, (nuint)tensor.numel(), TypeOf(tensor.dtype), OperationOf(reduction), _communicator, DefaultStream), "all-reduce");
         return Queued.Instance;
@@ -70,9 +73,16 @@ public sealed class NcclCollectives : ICollectives
     /// <inheritdoc/>
     public void Broadcast(Tensor tensor, int root = 0)
     {
+        ArgumentNullException.ThrowIfNull(tensor);
+        ObjectDisposedException.ThrowIf(_disposed, this);
+        if (tensor.device_type == DeviceType.CPU)
+        {
+            _processes.Broadcast(tensor, root);
+            return;
+        }
+
         CollectiveArguments.Plain(tensor, DeviceType.CUDA);
         CollectiveArguments.Root(root, Size);
-        ObjectDisposedException.ThrowIf(_disposed, this);
         nint memory = Address(tensor);
         Check(ncclBroadcast(memory, memory, (nuint)(tensor.numel() * tensor.element_size()), ByteType, root, _communicator, DefaultStream), "broadcast");
     }

@@ -29,19 +29,17 @@ internal sealed class RecurrentStack
             string suffix = $"_l{layer}{(i % geometry.Directions == 1 ? "_reverse" : "")}";
             var ofInput = new LinearMap(geometry.InputOf(layer), outputs);
             var ofState = new LinearMap(geometry.HiddenSize, outputs);
-            Posterior inputWeight = Add("weight_ih" + suffix, ofInput.WeightShape, options.Posterior, options.Prior);
-            Posterior stateWeight = Add("weight_hh" + suffix, ofState.WeightShape, options.Posterior, options.Prior);
-            Posterior? Bias(string name) => geometry.HasBias
-                ? Add(name + suffix, [outputs], options.BiasPosterior ?? options.Posterior, options.BiasPrior ?? options.Prior)
-                : null;
+            Posterior inputWeight = Add("weight_ih" + suffix, ofInput.WeightShape);
+            Posterior stateWeight = Add("weight_hh" + suffix, ofState.WeightShape);
+            Posterior? Bias(string name) => geometry.HasBias ? Add(name + suffix, [outputs]) : null;
             _cells[i] = (new Product(ofInput, inputWeight, Bias("bias_ih")), new Product(ofState, stateWeight, Bias("bias_hh")));
         }
 
-        Posterior Add(string name, ReadOnlySpan<long> shape, PosteriorSpecification posterior, PriorSpecification prior)
+        Posterior Add(string name, ReadOnlySpan<long> shape)
         {
             Tensor mean = initial(name, shape.ToArray());
-            _priors.Add(name, prior.Create(mean));
-            Posterior created = posterior.Create(mean);
+            (Posterior created, Prior prior) = shape.Length > 1 ? options.OfWeight(mean, WeightLayout.OutputsFirst, fanIn: shape[1]) : options.OfBias(mean);
+            _priors.Add(name, prior);
             _posteriors.Add(name, created);
             return created;
         }

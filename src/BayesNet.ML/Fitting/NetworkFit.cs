@@ -94,23 +94,21 @@ internal static class NetworkFit
             width = units;
         }
 
-        layers.Add(("output", isBayesian ? bnn.Linear(width, outputs, options: Layer(OutputScale / Math.Sqrt(width))) : nn.Linear(width, outputs)));
+        layers.Add(("output", isBayesian ? bnn.Linear(width, outputs, options: Layer(OutputScale)) : nn.Linear(width, outputs)));
         return nn.Sequential(layers);
     }
 
     private static BayesLinear Hidden(int inputs, int units)
     {
-        double scale = 1 / Math.Sqrt(inputs);
-        using Scalar factor = scale;
-        return new BayesLinear(randn(units, inputs).mul(factor), randn(units), Layer(scale));
+        using Scalar scale = 1 / Math.Sqrt(inputs);
+        return new BayesLinear(randn(units, inputs).mul(scale), randn(units), Layer(1));
     }
 
-    private static BayesOptions Layer(double weightScale) => new()
+    private static BayesOptions Layer(double gain) => new()
     {
-        Prior = GaussianPrior.WithStdDev(weightScale),
+        Prior = GaussianPrior.ByFanIn(gain),
         BiasPrior = GaussianPrior.WithStdDev(1),
-        Posterior = new MeanFieldGaussianSpecification { InitialStdDev = InitialScale * weightScale },
-        BiasPosterior = new MeanFieldGaussianSpecification { InitialStdDev = InitialScale },
+        Posterior = new MeanFieldGaussianSpecification { InitialShareOfPrior = InitialScale },
     };
 
     private sealed class ThreadScope(int before) : IDisposable

@@ -63,13 +63,16 @@ public static class KlDivergences
     /// <exception cref="ArgumentOutOfRangeException"><paramref name="samples"/> is below 1.</exception>
     /// <exception cref="InvalidOperationException">Two registered forms fit the pair equally well.</exception>
     public static Tensor Compute(Posterior posterior, Prior prior, NoiseSource? noise = null, int samples = 1)
-        => posterior is IndependentGaussian { Mask: not null } pruned ? KeptEntries.Divergence(pruned, prior, noise, samples)
+        => GaussianDivergenceNode.Sum((posterior, prior))
+            ?? (posterior is IndependentGaussian { Mask: not null } pruned ? KeptEntries.Divergence(pruned, prior, noise, samples)
             : Resolve(posterior, prior) is { } form ? form(posterior, prior)
-            : MonteCarlo(posterior, prior, noise, samples);
+            : MonteCarlo(posterior, prior, noise, samples));
 
     /// <summary>The sum of <see cref="Compute"/> over pairs, of which there is one at least.</summary>
     internal static Tensor Sum(IReadOnlyList<(Posterior Posterior, Prior Prior)> terms, NoiseSource noise, int samples)
     {
+        if (GaussianDivergenceNode.Sum([.. terms]) is { } all)
+            return all;
         using var scope = NewDisposeScope();
         Tensor? total = null;
         foreach ((Posterior posterior, Prior prior) in terms)

@@ -60,6 +60,7 @@ internal sealed class BatchNormStatistics
         }
     }
 
-    private static IEnumerable<NormBase> Layers(nn.Module model)
+    /// <summary>The layers that keep running statistics.</summary>
+    internal static IEnumerable<NormBase> Layers(nn.Module model)
         => model.modules().Append(model).OfType<NormBase>().Where(layer => layer.track_running_stats).Distinct();
 }

@@ -22,6 +22,9 @@ internal abstract unsafe class GraphNode
     private static readonly Stack<Slot> FreeSlots = new();
     private static readonly Native? Functions = Native.Find();
 
+    /// <summary>The most inputs that a node can have.</summary>
+    private protected const int MostInputs = 8;
+
     [ThreadStatic]
     private static nint* _wrapped;
 
@@ -114,8 +117,6 @@ internal abstract unsafe class GraphNode
         private readonly nint* _handles = (nint*)NativeMemory.Alloc(MostInputs, (nuint)sizeof(nint));
         private GraphNode? _node;
         private int _inputs;
-
-        private const int MostInputs = 8;
 
         private Slot()
         {

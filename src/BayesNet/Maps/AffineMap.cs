@@ -35,6 +35,9 @@ public abstract class AffineMap
     /// </summary>
     public virtual long FanIn => Product(WeightShape[1..]);
 
+    /// <summary>The number of terms that one output adds up, before padding and strides leave some out: the fan-in that a prior goes by.</summary>
+    internal virtual long Summands => Product(Layout.ShapeOf(WeightShape).AsSpan(1));
+
     /// <summary>The number of entries of the weight.</summary>
     internal long WeightEntries => Product(WeightShape);
 

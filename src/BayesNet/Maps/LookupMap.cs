@@ -25,6 +25,9 @@ public abstract class LookupMap : AffineMap
     /// <remarks>The rows of the table: an index is a vector of zeros with a 1 at its place.</remarks>
     public sealed override long InputChannels => _weightShape[0];
 
+    // A row is an output by itself, or one of as many as a bag happens to hold.
+    internal sealed override long Summands => 1;
+
     internal sealed override string? WhyNotByOutput => $"the outputs of {this} read a row of the weight together";
 
     /// <inheritdoc/>

@@ -35,6 +35,8 @@ public sealed class ScaleMap : AffineMap
     /// <inheritdoc/>
     public override long FanIn => 1;
 
+    internal override long Summands => 1;
+
     internal override string? WhyNotByOutput => $"each output of {this} reads one entry of a row";
 
     /// <summary>A weight for each entry of the last dimensions of an input: (..., <paramref name="shape"/>), as <c>nn.LayerNorm</c> has it.</summary>

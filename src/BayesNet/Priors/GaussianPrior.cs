@@ -76,6 +76,18 @@ public sealed class GaussianPrior : Prior
     /// <summary>A zero-mean prior with the given precision, the inverse of the variance.</summary>
     public static PriorSpecification WithPrecision(double precision) => new ScalarSpecification(0, 1 / Math.Sqrt(Guard.Positive(precision)));
 
+    /// <summary>
+    /// A zero-mean prior of variance <paramref name="gain"/>^2 / fan-in, the fan-in of a bias being 1: with it an output has the same variance
+    /// under the prior however many inputs it adds up (Neal 1996, section 2.1).
+    /// </summary>
+    /// <param name="gain">The standard deviation of one output for inputs of size one; sqrt(2) keeps a signal's size through ReLU layers (He et al. 2015).</param>
+    /// <remarks>
+    /// The fan-in is the number of weights that one output reads: inputs of a group times the kernel for convolutions, pairs of inputs for bilinear
+    /// layers, 1 for tables and normalisation. Made without a layer, it is what stands behind the weight's first dimension.
+    /// </remarks>
+    /// <exception cref="ArgumentOutOfRangeException"><paramref name="gain"/> is not a finite number above zero.</exception>
+    public static PriorSpecification ByFanIn(double gain = 1) => new FanInSpecification(0, Guard.Positive(gain));
+
     /// <summary>A prior with one mean and one standard deviation for every entry.</summary>
     public static PriorSpecification With(double mean, double stdDev) => new ScalarSpecification(Guard.Finite(mean), Guard.Positive(stdDev));
 
@@ -125,6 +137,15 @@ public sealed class GaussianPrior : Prior
     private sealed record ScalarSpecification(double Mean, double StdDev) : PriorSpecification
     {
         public override Prior Create(Tensor like) => new GaussianPrior(Mean, StdDev);
+
+        public override PriorSpecification Shifted(double by) => this with { Mean = Mean + by };
+    }
+
+    private sealed record FanInSpecification(double Mean, double Gain) : PriorSpecification
+    {
+        public override Prior Create(Tensor like) => Create(like, like.dim() < 2 ? 1 : like.numel() / like.size(0));
+
+        public override Prior Create(Tensor like, long fanIn) => new GaussianPrior(Mean, Gain / Math.Sqrt(Guard.AtLeastOne(fanIn)));
 
         public override PriorSpecification Shifted(double by) => this with { Mean = Mean + by };
     }

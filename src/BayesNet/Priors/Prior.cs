@@ -68,6 +68,11 @@ public abstract record PriorSpecification
     /// <summary>Makes a prior for a weight of the shape, type and device of <paramref name="like"/>.</summary>
     public abstract Prior Create(Tensor like);
 
+    /// <summary>The same, for families whose settings follow the number of terms that an output of the layer adds up.</summary>
+    /// <param name="like">Gives shape, type and device.</param>
+    /// <param name="fanIn">That number; 1 for a bias.</param>
+    public virtual Prior Create(Tensor like, long fanIn) => Create(like);
+
     /// <summary>
     /// The law of w + <paramref name="by"/>: what a layer takes whose weights start there, such as the scale of a normalisation layer, at 1.
     /// </summary>

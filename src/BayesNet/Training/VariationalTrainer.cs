@@ -197,13 +197,13 @@ public sealed class VariationalTrainer : IDisposable
     /// <param name="data">The data to score.</param>
     /// <param name="samples">Posterior samples S.</param>
     /// <exception cref="ArgumentOutOfRangeException"><paramref name="samples"/> is below 1.</exception>
-    public double LogLikelihood(TrainingData data, int samples = 100) => Score(data, samples, null);
+    public double LogLikelihood(TrainingData data, int samples = 100) => SumLogDensities(data, samples, null) / data.Count;
 
-    /// <summary>The mean log predictive density of data whose rows processes share.</summary>
-    internal double Score(TrainingData data, int samples, IPeers? peers)
+    /// <summary>The sum of the log predictive densities of data, or of the rows of it that are this process's.</summary>
+    internal double SumLogDensities(TrainingData data, int samples, IPeers? peers)
     {
         ArgumentNullException.ThrowIfNull(data);
-        Span<double> total = [0];
+        double total = 0;
 
         // Without a Bayesian layer all samples are the same.
         samples = _isBayesian ? samples : Math.Min(samples, 1);
@@ -213,11 +213,10 @@ public sealed class VariationalTrainer : IDisposable
             if (inputs.size(0) == 0)
                 continue;
             Tensor logDensity = Predictor.LogDensity(Model, Likelihood, inputs.to(_device), targets.to(_device), samples);
-            total[0] += logDensity.sum(ScalarType.Float64).item<double>();
+            total += logDensity.sum(ScalarType.Float64).item<double>();
         }
 
-        peers?.Sum(total);
-        return total[0] / data.Count;
+        return total;
     }
 
     /// <summary>
@@ -284,6 +283,9 @@ public sealed class VariationalTrainer : IDisposable
     /// <inheritdoc cref="TrainingStep.AccumulateGradients"/>
     internal StepResult AccumulateGradients(ReadOnlySpan<(Tensor Inputs, Tensor Targets)> minibatches, double klWeight)
         => _step.AccumulateGradients(minibatches, klWeight);
+
+    /// <inheritdoc cref="TrainingStep.Begin"/>
+    internal void BeginStep() => _step.Begin();
 
     /// <inheritdoc cref="TrainingStep.Run"/>
     internal StepResult Run(ReadOnlySpan<(Tensor Inputs, Tensor Targets)> minibatches, double klWeight, long? rows = null)

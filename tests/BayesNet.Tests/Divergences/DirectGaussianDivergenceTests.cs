@@ -6,7 +6,7 @@ using static TorchSharp.torch;
 
 namespace BayesNet.Tests.Divergences;
 
-/// <summary>The divergence past autograd against <see cref="KlDivergences.Compute"/> and its backward pass.</summary>
+/// <summary>The divergence past autograd against its plain twin and that one's backward pass.</summary>
 public sealed class DirectGaussianDivergenceTests
 {
     [Theory]
@@ -24,7 +24,7 @@ public sealed class DirectGaussianDivergenceTests
         // A gradient that stands is added to; in the other parameter there is none.
         foreach (MeanFieldGaussian q in new[] { direct, plain })
             (q.Mean * 0.5).sum().backward();
-        Tensor divergence = KlDivergences.Compute(plain, prior);
+        Tensor divergence = GaussianDivergence.ByMoments(plain, prior);
         (divergence * weight).backward();
         Assert.True(DirectGaussianDivergence.IsInReach(direct));
         double value = DirectGaussianDivergence.Accumulate(direct, prior, weight);
@@ -51,7 +51,7 @@ public sealed class DirectGaussianDivergenceTests
             q.Prune(pruned);
         (direct.MeanParameter * 0.5).sum().backward();
         (plain.MeanParameter * 0.5).sum().backward();
-        Tensor divergence = KlDivergences.Compute(plain, prior);
+        Tensor divergence = KeptEntries.Divergence(plain, prior, null, 1);
         if (divergence.requires_grad)
             (divergence * 0.3).backward();
         Assert.True(DirectGaussianDivergence.Fits(direct, prior) && DirectGaussianDivergence.IsInReach(direct));
@@ -92,7 +92,6 @@ public sealed class DirectGaussianDivergenceTests
     {
         using var scope = NewDisposeScope();
         Tensor mean = zeros(3);
-        Assert.False(DirectGaussianDivergence.Fits(new MeanFieldGaussian(mean, 1, ScaleParameterization.Softplus), new GaussianPrior()));
         Assert.False(DirectGaussianDivergence.Fits(new MeanFieldGaussian(mean, 1), new GaussianPrior(zeros(3), ones(3))));
         Assert.False(DirectGaussianDivergence.Fits(new MeanFieldGaussian(mean, 1), new LaplacePrior()));
         Assert.False(DirectGaussianDivergence.Fits(new MeanFieldLaplace(mean, 1), new GaussianPrior()));

@@ -96,7 +96,8 @@ internal abstract class CompiledStep : IDisposable
     /// <param name="pointDecay">The factor of a deterministic parameter that is added to its gradient: its prior's.</param>
     /// <param name="add">Whether gradients are added to those of the samples before.</param>
     /// <param name="optimizer">What consumes the gradients; null to store them in <c>grad</c>.</param>
-    public abstract void Backward(double klFactor, double pointDecay, bool add, AdamParameters? optimizer);
+    /// <param name="complete">Told of each stored gradient that nothing more is added to, while others are still to come; null for nobody.</param>
+    public abstract void Backward(double klFactor, double pointDecay, bool add, AdamParameters? optimizer, Action<Parameter>? complete);
 
     /// <inheritdoc/>
     public abstract void Dispose();
@@ -200,7 +201,7 @@ internal sealed unsafe class CompiledStep<T> : CompiledStep
             && Array.TrueForAll(_likelihoodParameters, parameter => optimizer.Find(parameter) is { GreatestMoment: null });
 
     /// <inheritdoc/>
-    public override void Backward(double klFactor, double pointDecay, bool add, AdamParameters? optimizer)
+    public override void Backward(double klFactor, double pointDecay, bool add, AdamParameters? optimizer, Action<Parameter>? complete)
     {
         using var _ = no_grad();
         foreach (TrainedParameter<T> parameter in _parameters)
@@ -211,6 +212,9 @@ internal sealed unsafe class CompiledStep<T> : CompiledStep
                 parameter.BeginGradient();
         }
 
+        TakeLikelihood(add, optimizer);
+        foreach (Parameter own in _likelihoodParameters)
+            complete?.Invoke(own);
         Layer<T> last = _layers[^1];
         LayerKernels.Backward<T>(
             new LayerKernels.Columns(_batch, last.Outputs, 0, last.Outputs), _gradient.Pointer, null, null, last.Slopes,
@@ -221,12 +225,10 @@ internal sealed unsafe class CompiledStep<T> : CompiledStep
             if (i > 0)
                 InputGradient(layer, _layers[i - 1]);
             WeightGradient(layer, i == 0 ? _input : _layers[i - 1].Activations, i == 0 ? _inputSquares.Pointer : _layers[i - 1].Squares, klFactor, pointDecay, add);
+            foreach (TrainedParameter<T> parameter in layer.Parameters)
+                parameter.End(complete);
         }
 
-        foreach (TrainedParameter<T> parameter in _parameters)
-            parameter.End();
-
-        TakeLikelihood(add, optimizer);
         GC.KeepAlive(_inputs);
         _inputs = null;
     }

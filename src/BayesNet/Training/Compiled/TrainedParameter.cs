@@ -80,10 +80,10 @@ internal sealed unsafe class TrainedParameter<T>(Func<Parameter> find)
         LocalKernel.PutHere(gradient, _gradient + start, count, add);
     }
 
-    /// <summary>Tells autograd and the runtime that the step is over.</summary>
-    public void End()
+    /// <summary>Tells autograd, the runtime and who waits for it that the gradient has been taken.</summary>
+    public void End(Action<Parameter>? complete = null)
     {
         _state?.MarkChanged();
-        GC.KeepAlive(_parameter);
+        complete?.Invoke(_parameter!);
     }
 }

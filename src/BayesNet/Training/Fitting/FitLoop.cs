@@ -31,6 +31,19 @@ internal sealed class FitLoop
         run.StepsPerEpoch ??= (source.Count + _options.AccumulationSteps - 1) / _options.AccumulationSteps;
     }
 
+    /// <summary>What the processes of a run come together for.</summary>
+    private enum Meeting
+    {
+        /// <summary>A step.</summary>
+        Step,
+
+        /// <summary>The score of validation rows.</summary>
+        Score,
+
+        /// <summary>The end.</summary>
+        End,
+    }
+
     private bool IsStopping => _cancellation.IsCancellationRequested || _context.IsStopping;
 
     private TimeSpan Elapsed => _before + _clock.Elapsed;
@@ -64,7 +77,13 @@ internal sealed class FitLoop
             };
             foreach (ITrainingCallback callback in _options.Callbacks)
                 callback.FitCompleted(_context, result);
+            Meet(Meeting.End, 0);
             return result;
+        }
+        catch (Exception failure)
+        {
+            _options.Peers?.Fail(failure);
+            throw;
         }
         finally
         {
@@ -131,11 +150,18 @@ internal sealed class FitLoop
         long rows = 0;
         foreach ((Tensor inputs, _) in minibatches)
             rows += inputs is not null && inputs.dim() > 0 ? inputs.size(0) : 0;
-        if (_options.Peers is not { } peers)
-            return (rows, IsStopping);
-        Span<double> sums = [rows, IsStopping ? 1 : 0];
-        peers.Sum(sums);
-        return ((long)sums[0], sums[1] > 0);
+        (double all, double stopping) = Meet(Meeting.Step, rows, IsStopping ? 1 : 0);
+        if (stopping == 0)
+            _trainer.BeginStep();
+        return ((long)all, stopping > 0);
+    }
+
+    /// <summary>Two values, summed over all processes where there are several.</summary>
+    private (double First, double Second) Meet(Meeting meeting, double first, double second = 0)
+    {
+        Span<double> sums = [first, second];
+        _options.Peers?.Sum(sums, 4L * _run.History.Count + (long)meeting);
+        return (sums[0], sums[1]);
     }
 
     private void Step((Tensor Inputs, Tensor Targets)[] minibatches, long rows, int epoch)
@@ -189,7 +215,7 @@ internal sealed class FitLoop
 
     private void Validate(int epoch)
     {
-        double score = _trainer.Score(_validation!, _options.ValidationSamples, _options.Peers);
+        double score = Meet(Meeting.Score, _trainer.SumLogDensities(_validation!, _options.ValidationSamples, _options.Peers)).First / _validation!.Count;
         bool best = !double.IsNaN(score) && (_run.BestScore is not { } before || score > before + (_options.EarlyStopping?.MinDelta ?? 0));
         (_run.Score, _run.SinceBest) = (score, best ? 0 : _run.SinceBest + 1);
         if (best)

@@ -24,6 +24,7 @@ internal sealed class TrainingStep : IDisposable
     private readonly PointPrior? _pointPrior;
     private readonly AntitheticNoise? _pairs;
     private readonly GradientBuffers _gradients;
+    private readonly Action<Parameter>? _complete;
     private readonly bool _mayCompile, _mayFuse;
     private CompiledStep? _compiled;
 
@@ -38,6 +39,7 @@ internal sealed class TrainingStep : IDisposable
         _pointPrior = options.PointPrior is { } stdDev ? new PointPrior(model, stdDev) : null;
         _pairs = options.Antithetic ? new AntitheticNoise([.. model.BayesianModules().Select(entry => entry.Module.Noise).Distinct()]) : null;
         _gradients = new GradientBuffers(trained);
+        _complete = options.Peers is { } peers ? peers.Complete : null;
         _mayFuse = options.Peers is null && options.Samples == 1 && options.MaxGradientNorm is null && optimizer is IFusedAdam { MaxGradientNorm: null };
         _mayCompile = Compile();
     }
@@ -49,10 +51,13 @@ internal sealed class TrainingStep : IDisposable
 
     internal string? WhyNotCompiled { get; private set; }
 
+    /// <summary>Begins a step that several processes take together, once they know that they do.</summary>
+    internal void Begin() => _options.Peers?.BeginStep(_trained, Count);
+
     /// <summary>The gradients of the union of minibatches, and the optimizer's step.</summary>
     /// <param name="minibatches">This process's rows.</param>
     /// <param name="klWeight">The weight of the KL term.</param>
-    /// <param name="rows">The rows of all processes that take the step together, where they are known.</param>
+    /// <param name="rows">The rows of all processes that take the step together, where it has begun.</param>
     internal StepResult Run(ReadOnlySpan<(Tensor Inputs, Tensor Targets)> minibatches, double klWeight, long? rows = null)
     {
         if (_mayFuse && minibatches.Length == 1)
@@ -120,23 +125,42 @@ internal sealed class TrainingStep : IDisposable
     /// </summary>
     private StepResult AccumulateWith(IPeers peers, ReadOnlySpan<(Tensor Inputs, Tensor Targets)> minibatches, double klWeight, long? rows)
     {
-        (Tensor Inputs, Tensor Targets)[] present = [.. minibatches];
-        foreach ((Tensor inputs, Tensor targets) in present)
+        try
         {
-            ArgumentNullException.ThrowIfNull(inputs);
-            ArgumentNullException.ThrowIfNull(targets);
-        }
+            (Tensor Inputs, Tensor Targets)[] present = [.. minibatches];
+            foreach ((Tensor inputs, Tensor targets) in present)
+            {
+                ArgumentNullException.ThrowIfNull(inputs);
+                ArgumentNullException.ThrowIfNull(targets);
+            }
 
-        // The slice of a process may be empty.
-        present = Array.FindAll(present, minibatch => minibatch.Inputs.dim() == 0 || minibatch.Inputs.size(0) > 0);
-        double own = Rows(present);
-        Span<double> total = [rows ?? own];
-        if (rows is null)
-            peers.Sum(total);
-        StepResult mine = own == 0 ? WithoutRows(klWeight) : AccumulateGradients(present, klWeight, own / total[0]);
-        Span<double> sums = [mine.NegativeLogLikelihood, mine.KlDivergence * own / total[0]];
-        peers.Sum(_trained, sums);
-        return Result(sums[0], sums[1], klWeight, mine.PointPenalty);
+            // The slice of a process may be empty.
+            present = Array.FindAll(present, minibatch => minibatch.Inputs.dim() == 0 || minibatch.Inputs.size(0) > 0);
+            double own = Rows(present);
+            if (rows is null)
+                rows = BeginWith(peers, own);
+            if (rows == 0)
+                RequireRows(minibatches[0].Inputs, minibatches[0].Targets);
+            double share = own / rows.Value;
+            StepResult mine = own == 0 ? WithoutRows(klWeight) : AccumulateGradients(present, klWeight, share);
+            Span<double> sums = [mine.NegativeLogLikelihood, mine.KlDivergence * share];
+            peers.EndStep(sums, share);
+            return Result(sums[0], sums[1], klWeight, mine.PointPenalty);
+        }
+        catch (Exception failure)
+        {
+            peers.Fail(failure);
+            throw;
+        }
+    }
+
+    /// <summary>Begins a step of a loop of one's own, and returns the rows of all processes.</summary>
+    private long BeginWith(IPeers peers, double own)
+    {
+        Span<double> rows = [own, 0];
+        peers.Sum(rows, Count);
+        Begin();
+        return (long)rows[0];
     }
 
     /// <summary>The part of a process in a step that it has no rows for.</summary>
@@ -216,6 +240,7 @@ internal sealed class TrainingStep : IDisposable
         double negativeLogLikelihood = 0, kl = 0, penalty = _pointPrior?.Value() ?? 0;
         double rows = minibatches.Length == 1 ? 0 : Rows(minibatches);
         bool add = false;
+        int passes = minibatches.Length * _options.Samples;
         foreach ((Tensor inputs, Tensor targets) in minibatches)
         {
             double share = part * (minibatches.Length == 1 ? 1.0 / _options.Samples : inputs.size(0) / (rows * _options.Samples));
@@ -235,7 +260,7 @@ internal sealed class TrainingStep : IDisposable
                 negativeLogLikelihood += _check.Finite(losses.NegativeLogLikelihood, "negative log likelihood", Count + 1, inputs, targets) * share;
                 kl = _check.Finite(losses.KlDivergence, "KL divergence", Count + 1, inputs, targets);
                 double factor = add ? 0 : part * klWeight / _trainingSetSize;
-                _compiled.Backward(factor, factor * (_pointPrior?.Precision ?? 0), add, optimizer);
+                _compiled.Backward(factor, factor * (_pointPrior?.Precision ?? 0), add, optimizer, --passes == 0 ? _complete : null);
                 add = true;
             }
         }
