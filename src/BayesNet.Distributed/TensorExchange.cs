@@ -79,6 +79,16 @@ internal static class TensorExchange
     internal static T Described<T>(this ICollectives ranks, T? own, int root)
         => JsonSerializer.Deserialize<T>(ranks.BroadcastBytes(ranks.Rank == root ? JsonSerializer.SerializeToUtf8Bytes(own) : [0], root))!;
 
+    /// <summary>One rank's bytes, any number of them above zero, on every rank.</summary>
+    internal static byte[] BroadcastBytes(this ICollectives ranks, byte[] bytes, int root)
+    {
+        using Tensor length = tensor(new long[] { bytes.Length }).DetachFromDisposeScope();
+        ranks.Broadcast(length, root);
+        using Tensor shared = (ranks.Rank == root ? tensor(bytes) : empty([TensorMemory.Span<long>(length)[0]], ScalarType.Byte, CPU)).DetachFromDisposeScope();
+        ranks.Broadcast(shared, root);
+        return TensorMemory.Span<byte>(shared).ToArray();
+    }
+
     /// <summary>Parts of at most a GiB, in their order.</summary>
     private static IEnumerable<Tensor> Parts(Tensor tensor)
     {
