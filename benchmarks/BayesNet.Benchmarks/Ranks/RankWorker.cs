@@ -40,6 +40,8 @@ internal static class RankWorker
     public const string Name = "ranks-worker";
     public const int Batch = 256, Steps = 16;
 
+    private static readonly bool[] Either = [false, true];
+
     /// <summary>A link of 2.5 Gbit/s, and 20 us a message.</summary>
     public static RingModel Link { get; } = new(20e-6, 3.2e-9);
 
@@ -57,7 +59,7 @@ internal static class RankWorker
             var found = new RankFindings(
                 [.. networks.Select(widths => Epoch(ranks, widths, less ? 4 : 7))],
                 ranks.Size > 1 ? Reductions(ranks, less) : [],
-                ranks.Size > 1 ? [.. from widths in networks where widths[0] > 100 from simulated in new[] { false, true } select Overlap(ranks, widths, simulated)] : []);
+                ranks.Size > 1 ? [.. from widths in networks where widths[0] > 100 from simulated in Either select Overlap(ranks, widths, simulated)] : []);
             if (ranks.Rank == 0)
                 Console.WriteLine(JsonSerializer.Serialize(found));
         });
