@@ -37,7 +37,7 @@ internal sealed class DataParallel(ICollectives ranks) : IPeers
         KeyValuePair<string, Tensor>[] state = [.. trainer.State().OrderBy(entry => entry.Key, StringComparer.Ordinal)];
         RequireSame(state, trainer);
         foreach ((_, Tensor tensor) in state)
-            Broadcast(tensor);
+            ranks.Spread(tensor, 0);
         _seed = Seeds.Derive(trainer.Options.Seed, Rank)!.Value;
         _onCpu = trainer.Model.parameters().First().device_type == DeviceType.CPU;
         _noise = [.. trainer.Model.BayesianModules().Select(entry => entry.Module.Noise).Distinct()];
@@ -137,21 +137,6 @@ internal sealed class DataParallel(ICollectives ranks) : IPeers
         Exception first = RankFailures.Exchange(ranks, mine);
         if (mine is null)
             throw _known = first;
-    }
-
-    private void Broadcast(Tensor tensor)
-    {
-        using var scope = NewDisposeScope();
-        using var _ = no_grad();
-        if (tensor.is_contiguous())
-        {
-            ranks.Broadcast(tensor);
-            return;
-        }
-
-        Tensor plain = tensor.contiguous();
-        ranks.Broadcast(plain);
-        tensor.copy_(plain);
     }
 
     /// <summary>Refuses ranks that have built different models: what follows would exchange memory of different sizes.</summary>

@@ -1,3 +1,4 @@
+using BayesNet.Training.Fitting;
 using static TorchSharp.torch;
 
 namespace BayesNet.Prediction;
@@ -14,10 +15,8 @@ internal readonly record struct SampleRange(int First, int Count, int Total)
     /// <summary>An even share, in the order of the processes; the first has the most.</summary>
     internal static SampleRange Share(int samples, int rank, int size)
     {
-        int first = Start(rank);
-        return new SampleRange(first, Start(rank + 1) - first, samples);
-
-        int Start(int process) => (int)(((long)process * samples + size - 1) / size);
+        (long first, long count) = IPeers.Share(samples, rank, size);
+        return new SampleRange((int)first, (int)count, samples);
     }
 
     /// <summary>Those of an ensemble's samples that are a member's, members having equally many one behind the other.</summary>

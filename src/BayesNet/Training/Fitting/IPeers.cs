@@ -44,9 +44,13 @@ internal interface IPeers : IDisposable
     void Fail(Exception failure);
 
     /// <summary>The rows of a minibatch that are this process's: even shares in the order of the ranks, the first never empty.</summary>
-    (long Start, long Length) Slice(long rows)
+    (long Start, long Length) Slice(long rows) => Share(rows, Rank, Size);
+
+    /// <summary>The part of a number of things that is one process's: even shares in the order of the processes, the first the largest.</summary>
+    static (long Start, long Length) Share(long count, int process, int size)
     {
-        long start = (Rank * rows + Size - 1) / Size, end = ((Rank + 1) * rows + Size - 1) / Size;
-        return (start, end - start);
+        return (Start(process), Start(process + 1) - Start(process));
+
+        long Start(int one) => (one * count + size - 1) / size;
     }
 }
