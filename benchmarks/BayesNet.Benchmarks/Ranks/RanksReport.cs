@@ -91,7 +91,7 @@ internal sealed class RanksReport : Report
         document.Paragraph(
             "Gradients go in buckets of 1 MB, those of the last layers first, each as soon as a compiled step has completed it, while those of the layers before are computed. "
             + "Epochs on two ranks that do so and epochs that exchange behind the backward pass take turns in one run; medians. Between processes of one machine the exchange "
-            + "is copying by the very processors that compute, and a reduction that is waited for takes half the time of one that goes on by the side. One as slow as 2.5 Gbit/s is simulated: it ends no sooner than over a link that carries one bucket after the other and takes no "
+            + "is copying by the very processors that compute, and Open MPI takes slower algorithms for a reduction that goes on by the side. One as slow as 2.5 Gbit/s is simulated: it ends no sooner than over a link that carries one bucket after the other and takes no "
             + "processor's time, 20 us a message.");
         document.Table(
             "overlap",
