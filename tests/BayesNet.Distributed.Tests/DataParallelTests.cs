@@ -253,6 +253,8 @@ public sealed class DataParallelTests : IDisposable
 
         public void Join(VariationalTrainer trainer) => inner.Join(trainer);
 
+        public string? Fetch(string path) => inner.Fetch(path);
+
         public void Sum(Span<double> values, long place) => inner.Sum(values, place);
 
         public void BeginStep(IReadOnlyList<Parameter> trained, long step)

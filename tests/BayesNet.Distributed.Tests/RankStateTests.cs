@@ -57,6 +57,49 @@ public sealed class RankStateTests : IDisposable
     }
 
     /// <summary>
+    /// Ranks without a disk in common: rank 0's checkpoint is that of all, whatever stands at another's path, and copies are gone afterwards. Where rank 0 has
+    /// none, no rank resumes.
+    /// </summary>
+    [Fact]
+    public void TheCheckpointIsOnRankZerosDisk()
+    {
+        string folder = Directory.CreateTempSubdirectory("bayesnet-tests-").FullName;
+        try
+        {
+            string[] found = ThreadCollectives.Run(3, ranks =>
+            {
+                using var own = NewDisposeScope();
+                string path = Path.Combine(folder, $"disk{ranks.Rank}");
+                if (ranks.Rank == 1)
+                    File.WriteAllText(path, "no checkpoint");
+                using VariationalTrainer first = Trainer(ranks, 2, path, out nn.Module<Tensor, Tensor> model);
+                Assert.False(first.TryResume(path));
+                Assert.NotNull(Record.Exception(() => first.Resume(path)));
+                first.Fit(new TrainingData(_x, _y));
+                using VariationalTrainer second = Trainer(ranks, 4, path, out nn.Module<Tensor, Tensor> resumed);
+                Assert.True(second.TryResume(path));
+                Assert.Equal(first.Steps, second.Steps);
+                Assert.True(model.parameters().Zip(resumed.parameters()).All(pair => pair.First.equal(pair.Second).all().item<bool>()));
+                second.Fit(new TrainingData(_x, _y));
+                return string.Join(" ", resumed.parameters().SelectMany(parameter => parameter.data<double>().ToArray()));
+            });
+            Assert.All(found, rank => Assert.Equal(found[0], rank));
+            Assert.Equal(["disk0", "disk1"], Directory.EnumerateFiles(folder).Select(Path.GetFileName).Order());
+        }
+        finally
+        {
+            Directory.Delete(folder, recursive: true);
+        }
+
+        static VariationalTrainer Trainer(ICollectives ranks, int epochs, string path, out nn.Module<Tensor, Tensor> model)
+        {
+            model = nn.Sequential(("hidden", bnn.Linear(3, 8, dtype: ScalarType.Float64)), ("relu", nn.ReLU()), ("out", bnn.Linear(8, 1, dtype: ScalarType.Float64)));
+            return new VariationalTrainer(
+                model, new GaussianLikelihood(), 50, new TrainerOptions { Epochs = epochs, BatchSize = 16, Seed = 5, Checkpoint = new CheckpointOptions(path) }.OnRanks(ranks));
+        }
+    }
+
+    /// <summary>
     /// The gradients of the last layers are on their way before those of the first exist: at the first reduction of a step, the first layer has
     /// the gradient of the step before.
     /// </summary>

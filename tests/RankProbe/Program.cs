@@ -178,7 +178,10 @@ static void Resumed(ICollectives ranks)
         using var likelihood = new GaussianLikelihood();
         using var trainer = new VariationalTrainer(model, likelihood, 49, new TrainerOptions
         {
-            Epochs = epochs, BatchSize = 16, Seed = 3, Checkpoint = save is null ? null : new CheckpointOptions(save),
+            Epochs = epochs,
+            BatchSize = 16,
+            Seed = 3,
+            Checkpoint = save is null ? null : new CheckpointOptions(save),
         }.OnRanks(ranks));
         if (from is not null)
             trainer.Resume(from);
@@ -201,8 +204,7 @@ static void Fit(ICollectives ranks, string checkpoint)
         Checkpoint = new CheckpointOptions(checkpoint) { EverySteps = 7 },
         Callbacks = [new Said(ranks.Rank)],
     }.OnRanks(ranks));
-    if (File.Exists(checkpoint))
-        trainer.Resume(checkpoint);
+    trainer.TryResume(checkpoint);
     FitResult fit = trainer.Fit(data);
     if (ranks.Rank == 0)
         Console.WriteLine($"finished {fit.History.Count} epochs, {Print(model.parameters())}");

@@ -249,22 +249,35 @@ public sealed class VariationalTrainer : IDisposable
     /// </exception>
     public void Resume(string path)
     {
+        if (!TryResume(path))
+            throw new FileNotFoundException($"There is no checkpoint '{path}'; check the path, or call TryResume to start anew where there is none.", path);
+    }
+
+    /// <summary>
+    /// <see cref="Resume"/> where the checkpoint exists, so that a program that is started again goes on: <c>trainer.TryResume(path); trainer.Fit(data);</c>
+    /// </summary>
+    /// <remarks>Of several processes that train together all make this call, and it is the first one's disk that counts; the others need none in common with it.</remarks>
+    /// <returns>Whether there was one.</returns>
+    /// <inheritdoc cref="Resume"/>
+    public bool TryResume(string path)
+    {
         ArgumentException.ThrowIfNullOrWhiteSpace(path);
-        using TrainerSnapshot snapshot = CheckpointFile.Read(path);
-        snapshot.RequireFit(this, path);
-        using TrainerSnapshot before = TrainerSnapshot.Of(this, copy: true);
+        string? file = Options.Peers is { } peers ? peers.Fetch(path) : File.Exists(path) ? path : null;
+        if (file is null)
+            return false;
         try
         {
-            snapshot.Apply(this);
+            Apply(file, path);
         }
-        catch (Exception error)
+        finally
         {
-            before.Apply(this);
-            throw new InvalidDataException($"The checkpoint '{path}' does not fit the trainer, which is as it was: {error.Message}", error);
+            if (Options.Peers is { Rank: > 0 })
+                File.Delete(file);
         }
 
         Options.Peers?.Join(this);
         _goesOn = true;
+        return true;
     }
 
     /// <inheritdoc/>
@@ -358,6 +371,23 @@ public sealed class VariationalTrainer : IDisposable
         if (CurrentRun!.Completed)
             SetRun(null, null);
         return result;
+    }
+
+    /// <summary>Goes back to the checkpoint in a file, which messages call by its path.</summary>
+    private void Apply(string file, string path)
+    {
+        using TrainerSnapshot snapshot = CheckpointFile.Read(file);
+        snapshot.RequireFit(this, path);
+        using TrainerSnapshot before = TrainerSnapshot.Of(this, copy: true);
+        try
+        {
+            snapshot.Apply(this);
+        }
+        catch (Exception error)
+        {
+            before.Apply(this);
+            throw new InvalidDataException($"The checkpoint '{path}' does not fit the trainer, which is as it was: {error.Message}", error);
+        }
     }
 
     private void WarnOfHeavyTails()

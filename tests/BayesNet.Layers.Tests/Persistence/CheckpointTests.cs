@@ -71,7 +71,7 @@ public sealed class CheckpointTests : IDisposable
         using Setup first = Build(known, known.Options with { Checkpoint = new CheckpointOptions(Path) }, seed: 1);
         FitResult expected = first.Fit(null);
         using Setup second = Build(known, known.Options, seed: 2);
-        second.Trainer.Resume(Path);
+        Assert.True(second.Trainer.TryResume(Path));
         FitResult found = second.Fit(null);
         Assert.Equal(expected.History, found.History);
         Assert.Equal(expected.Steps, found.Steps);
@@ -164,6 +164,7 @@ public sealed class CheckpointTests : IDisposable
         Refused(setup, [.. whole, 0]);
         SafeTensors.Write(Path, new Dictionary<string, Tensor> { ["a"] = ones(2) });
         Assert.Contains("no checkpoint", Refused(setup, File.ReadAllBytes(Path)), StringComparison.Ordinal);
+        Assert.False(setup.Trainer.TryResume(Path + "x"));
         Assert.Throws<FileNotFoundException>(() => setup.Trainer.Resume(Path + "x"));
         File.WriteAllBytes(Path, whole);
         setup.Trainer.Resume(Path);

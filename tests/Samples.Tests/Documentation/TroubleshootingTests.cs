@@ -1,5 +1,6 @@
 using System.Text;
 using System.Text.RegularExpressions;
+using BayesNet.Distributed;
 using BayesNet.Layers;
 using Xunit;
 
@@ -12,7 +13,7 @@ public sealed partial class TroubleshootingTests
     public void MessagesAreThoseOfTheLibrary()
     {
         // Literals stand in an assembly as UTF-16; an interpolated one in pieces.
-        string[] assemblies = [.. new[] { typeof(BayesianModuleExtensions), typeof(bnn) }.Select(type => Literals(type.Assembly.Location))];
+        string[] assemblies = [.. new[] { typeof(BayesianModuleExtensions), typeof(bnn), typeof(ICollectives) }.Select(type => Literals(type.Assembly.Location))];
         string page = File.ReadAllText(Path.Combine(AppContext.BaseDirectory, "pages", "troubleshooting.md"));
         string[] pieces =
         [

@@ -4,7 +4,7 @@ namespace BayesNet.Training.Fitting;
 
 /// <summary>
 /// The processes that take every step of a trainer together, each on rows of its own: what they have to agree on, how their gradients become
-/// one, and what becomes of them when one fails. All of them make the same exchanges in the same order: <see cref="Join"/>, <see cref="Sum"/>, and
+/// one, and what becomes of them when one fails. All of them make the same exchanges in the same order: <see cref="Join"/>, <see cref="Fetch"/>, <see cref="Sum"/>, and
 /// <see cref="EndStep"/> after each <see cref="BeginStep"/>.
 /// </summary>
 /// <remarks>A trainer disposes it at its end, which frees what was kept for that trainer; another may come after.</remarks>
@@ -18,6 +18,10 @@ internal interface IPeers : IDisposable
 
     /// <summary>Makes a new trainer, or one that has just resumed, a copy of rank 0's.</summary>
     void Join(VariationalTrainer trainer);
+
+    /// <summary>A file of the first process's: its path there, and that of a copy, the caller's to delete, elsewhere; null where the first has none.</summary>
+    /// <exception cref="IOException">The first process can't read it, or this one can't write.</exception>
+    string? Fetch(string path);
 
     /// <summary>Replaces two values by their sums over all processes.</summary>
     /// <param name="values">Two of them.</param>
