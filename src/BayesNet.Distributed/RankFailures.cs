@@ -1,5 +1,4 @@
 using System.Runtime.ExceptionServices;
-using System.Text;
 using System.Text.Json;
 using BayesNet.Kernels;
 using BayesNet.Training;
@@ -69,7 +68,7 @@ internal static class RankFailures
     {
         IReadOnlyList<byte[]> all = ranks.AllGather(mine is null ? [] : JsonSerializer.SerializeToUtf8Bytes(new Told(KindOf(mine), mine.Message)));
         int rank = all.Index().First(entry => entry.Item.Length > 0).Index;
-        Told told = JsonSerializer.Deserialize<Told>(Encoding.UTF8.GetString(all[rank]))!;
+        Told told = JsonSerializer.Deserialize<Told>(all[rank])!;
         string message = told.Kind == Kind.Told ? told.Message : $"Rank {rank} failed: {told.Message}";
         return told.Kind switch
         {

@@ -1,4 +1,5 @@
 using BayesNet.Inference;
+using BayesNet.Kernels;
 using TorchSharp.Modules;
 using static TorchSharp.torch;
 
@@ -27,11 +28,10 @@ internal sealed class RunningStatistics
         foreach (Tensor own in Each())
         {
             using var scope = NewDisposeScope();
-            int count = (int)own.numel();
-            Tensor doubles = own.to(ScalarType.Float64).cpu().contiguous();
-            for (int i = 0; i < count; i++)
-                values[i] = share == 0 ? 0 : share * doubles.data<double>()[i];
-            values = values[count..];
+            ReadOnlySpan<double> doubles = TensorMemory.Span<double>(own.to(ScalarType.Float64).cpu().contiguous());
+            for (int i = 0; i < doubles.Length; i++)
+                values[i] = share == 0 ? 0 : share * doubles[i];
+            values = values[doubles.Length..];
         }
     }
 

@@ -58,6 +58,19 @@ internal sealed class Job : IDisposable
         return (lines, _process.ExitCode, Error.Result);
     }
 
+    /// <summary>The lines of output of a job that has ended well, in which every rank said once that it is done.</summary>
+    /// <param name="ranks">How many there are.</param>
+    /// <param name="done">What each says behind its number.</param>
+    internal string[] EndWell(int ranks, string done)
+    {
+        (string[] lines, int code, string error) = End();
+        Assert.True(code == 0, error);
+        Assert.Equal(
+            [.. Enumerable.Range(0, ranks).Select(rank => $"rank {rank} of {ranks}: {done}")],
+            lines.Where(line => line.StartsWith("rank", StringComparison.Ordinal)).Order(StringComparer.Ordinal));
+        return lines;
+    }
+
     public void Dispose()
     {
         if (!_process.HasExited)

@@ -48,7 +48,8 @@ internal static class RankWorker
     public static Command Command()
     {
         var isShort = new Argument<bool>("short");
-        var command = new Command(Name) { isShort };
+        var simulates = new Argument<bool>("simulates");
+        var command = new Command(Name) { isShort, simulates };
         command.Hidden = true;
         command.SetAction(parsed =>
         {
@@ -59,7 +60,7 @@ internal static class RankWorker
             var found = new RankFindings(
                 [.. networks.Select(widths => Epoch(ranks, widths, less ? 4 : 7))],
                 ranks.Size > 1 ? Reductions(ranks, less) : [],
-                ranks.Size > 1 ? [.. from widths in networks where widths[0] > 100 from simulated in Either select Overlap(ranks, widths, simulated)] : []);
+                ranks.Size > 1 ? [.. from widths in networks where widths[0] > 100 from simulated in parsed.GetValue(simulates) ? Either : Either[..1] select Overlap(ranks, widths, simulated)] : []);
             if (ranks.Rank == 0)
                 Console.WriteLine(JsonSerializer.Serialize(found));
         });

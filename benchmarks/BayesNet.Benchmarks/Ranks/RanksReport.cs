@@ -60,7 +60,7 @@ internal sealed class RanksReport : Report
             ("model, us ", row => Number(1e6 * tcpModel.Seconds(2, row.Bytes))));
 
         if (two.Overlaps.Count > 0)
-            WriteOverlaps(document, [.. two.Overlaps.Select(row => new Overlapped(row.IsSimulated ? "shared memory, as slow as 2.5 Gbit/s" : "shared memory", row)), .. tcp.Overlaps.Where(row => !row.IsSimulated).Select(row => new Overlapped("TCP", row))]);
+            WriteOverlaps(document, [.. two.Overlaps.Select(row => new Overlapped(row.IsSimulated ? "shared memory, as slow as 2.5 Gbit/s" : "shared memory", row)), .. tcp.Overlaps.Select(row => new Overlapped("TCP", row))]);
 
         document.Section("Predictions, not measurements");
         document.Paragraph(
@@ -116,7 +116,7 @@ internal sealed class RanksReport : Report
     /// <summary>The findings of a job; null where there is no mpirun.</summary>
     private static RankFindings? Run(int ranks, ReportOptions options, bool tcp)
     {
-        ProcessStartInfo start = ChildProcess.Of(RankWorker.Name, options.Short ? "true" : "false");
+        ProcessStartInfo start = ChildProcess.Of(RankWorker.Name, options.Short ? "true" : "false", tcp ? "false" : "true");
         start.RedirectStandardError = false;
         if (ranks > 1)
         {

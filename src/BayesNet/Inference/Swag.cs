@@ -63,7 +63,7 @@ public sealed record Swag : PointTrainedMethod
                 }
             }
 
-            // Running statistics of a layer and the sequences of noise are each process's own up to here.
+            // Buffers that training does not average and the sequences of noise are each process's own up to here.
             request.Peers?.Share(model, likelihood);
 
             return new SwagPosterior(Name, model, likelihood, moments, Scale, BatchNormStatistics.For(model, request.Data, Training.BatchSize), Seeds.Derive(Seed, 2));

@@ -90,7 +90,7 @@ internal sealed class KeptEntries : GaussianPosterior
     }
 
     /// <summary>The places of the ones of a mask, in a vector of its entries.</summary>
-    internal static Tensor Indices(Tensor mask)
+    private static Tensor Indices(Tensor mask)
     {
         using var scope = NewDisposeScope();
         return mask.flatten().nonzero().squeeze(1).MoveToOuterDisposeScope();

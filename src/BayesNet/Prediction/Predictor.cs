@@ -118,6 +118,8 @@ public static class Predictor
     {
         ArgumentNullException.ThrowIfNull(model);
         Guard.AtLeastOne(count);
+
+        // Processes that draw together need a seed in common.
         return new PosteriorFunctions(model, count, seed ?? (options?.Peers is null ? null : options.Seed) ?? GlobalKeys.Next(), options ?? PredictionOptions.Default);
     }
 
